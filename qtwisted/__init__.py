@@ -1,0 +1,1 @@
+"""qtwisted: the qmail mail system on Twisted. Mail is accepted, stored, scheduled and delivered."""

@@ -1,0 +1,1 @@
+"""Accept: every way mail comes in, from the network and from local users."""

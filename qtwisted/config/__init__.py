@@ -1,0 +1,1 @@
+"""Config: control files, users files and their compiled tables."""

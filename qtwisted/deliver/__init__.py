@@ -1,0 +1,1 @@
+"""Deliver: takes one message to one recipient, local or remote."""

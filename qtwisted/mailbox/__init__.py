@@ -1,0 +1,1 @@
+"""Mailbox: the mbox and Maildir formats, written so that a power cut loses nothing."""

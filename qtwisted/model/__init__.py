@@ -1,0 +1,1 @@
+"""Model: frozen values of mail; no input, no output."""

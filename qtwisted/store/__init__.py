@@ -1,0 +1,1 @@
+"""Store: the queue on disk, the door all mail enters by, and its clients."""

@@ -1,0 +1,1 @@
+"""System: the operating system; standard library only."""

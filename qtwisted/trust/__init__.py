@@ -1,0 +1,1 @@
+"""Trust: what we ask others about a peer or a name, the DNS first."""
