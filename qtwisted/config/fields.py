@@ -1,0 +1,341 @@
+"""Every control file, declared once: its kind, its default, who reads it and what it is for.
+
+From this table come the slices below, one frozen value for each program with only what that program needs,
+the manual page, the samples and the check that every file is documented. A file of 1.02 keeps 1.02's lenient
+reading; in a file of ours, what does not parse is an error with its line.
+"""
+
+from __future__ import annotations
+
+from qtwisted.config.control import Control, ControlError, Entries, fold
+from qtwisted.config.hosts import BadMailFrom, RcptHosts, rcpthosts
+from qtwisted.model.frozen import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qtwisted.config.relay import RelayClients
+
+LINE = "line"
+INTEGER = "integer"
+LIST = "list"
+MAPPING = "mapping"
+
+
+class Field(NamedTuple):
+    """One control file.
+
+    ``defaults_to_me``: control/me comes before the default. ``rereads``: does qmail-send read it again on
+    HUP? ``is_ours``: 1.02 does not know it. Programs read their files when they start, the SMTP front for
+    each client.
+    """
+
+    name: str
+    kind: str
+    default: bytes | int | None
+    readers: tuple[str, ...]
+    sentence: str
+    defaults_to_me: bool = False
+    rereads: bool = False
+    is_ours: bool = False
+
+
+_SMTPD = ("qmail-smtpd",)
+_NETWORK = ("qmail-smtpd", "qmail-qmtpd")
+_SEND = ("qmail-send",)
+_INJECT = ("qmail-inject",)
+_REMOTE = ("qmail-remote",)
+_ALL = ("qmail-inject", "qmail-remote", "qmail-send", "qmail-smtpd")
+
+
+def _mine(name: str, readers: tuple[str, ...], sentence: str) -> Field:
+    """Declare a line that is control/me unless set, and its own name if there is no control/me."""
+    return Field(name, LINE, name.encode(), readers, sentence, defaults_to_me=True)
+
+
+def _named(name: str, readers: tuple[str, ...], sentence: str) -> Field:
+    """Declare a line that is control/me unless set, and nothing if there is no control/me."""
+    return Field(name, LINE, None, readers, sentence, defaults_to_me=True)
+
+
+def _limit(name: str, default: int, readers: tuple[str, ...], sentence: str) -> Field:
+    """Declare an integer that 1.02 does not know."""
+    return Field(name, INTEGER, default, readers, sentence, is_ours=True)
+
+
+ALL: tuple[Field, ...] = (
+    Field("badmailfrom", LIST, None, _SMTPD, "Envelope senders, or @host, whose mail is refused."),
+    Field("bouncefrom", LINE, b"MAILER-DAEMON", _SEND, "User name in the From field of bounces."),
+    _mine("bouncehost", _SEND, "Host name in the From field of bounces."),
+    Field("concurrencylocal", INTEGER, 10, _SEND, "Most local deliveries at a time."),
+    Field("concurrencyremote", INTEGER, 20, _SEND, "Most remote deliveries at a time."),
+    Field("databytes", INTEGER, 0, _NETWORK, "Most bytes in a message from the network; 0 is no limit."),
+    _mine("defaultdomain", _INJECT, "Domain added to host names without a dot."),
+    _mine("defaulthost", _INJECT, "Host added to addresses without one."),
+    _mine("doublebouncehost", _SEND, "Host that gets double bounces."),
+    Field("doublebounceto", LINE, b"postmaster", _SEND, "User who gets double bounces."),
+    _mine("envnoathost", _SEND, "Host presumed for envelope recipients without @."),
+    _named("helohost", _REMOTE, "Name given in HELO."),
+    _mine("idhost", _INJECT, "Host name in Message-IDs."),
+    _named("localiphost", _SMTPD, "Name put in place of a bracketed address of this host."),
+    Field(
+        "locals",
+        LIST,
+        None,
+        _SEND,
+        "Domains that are delivered locally.",
+        defaults_to_me=True,
+        rereads=True,
+    ),
+    Field("me", LINE, None, _ALL, "Name of this host, default of many other files."),
+    Field("morercpthosts", LIST, None, ("qmail-newmrh",), "More of rcpthosts, compiled by qmail-newmrh."),
+    Field("percenthack", LIST, None, _SEND, "Domains where user%host@domain means user@host."),
+    _mine("plusdomain", _INJECT, "Domain added to host names that end with a plus sign."),
+    Field("qmqpservers", LIST, None, ("qmail-qmqpc",), "Addresses of QMQP servers, tried in turn."),
+    Field("queuelifetime", INTEGER, 604800, _SEND, "Seconds a message may stay in the queue."),
+    Field("rcpthosts", LIST, None, _NETWORK, "Domains mail is taken for; without the file, all."),
+    _named("smtpgreeting", _SMTPD, "Text of the SMTP greeting, host name first."),
+    Field("smtproutes", MAPPING, None, _REMOTE, "Hosts that take the mail for some domains."),
+    Field("timeoutconnect", INTEGER, 60, _REMOTE, "Seconds to wait for a remote host to take a connection."),
+    Field("timeoutremote", INTEGER, 1200, _REMOTE, "Seconds to wait for each answer of a remote host."),
+    Field("timeoutsmtpd", INTEGER, 1200, _SMTPD, "Seconds to wait for each piece of input from a client."),
+    Field("virtualdomains", MAPPING, None, _SEND, "Users who control whole domains.", rereads=True),
+    # not in 1.02
+    _limit("concurrencyincoming", 1000, _SMTPD, "Most connections of clients at a time, in one front process."),
+    _limit("helolines", 1, _SMTPD, "1: HELO lists PIPELINING and 8BITMIME as in 1.02; 0: one line."),
+    Field("listen", LIST, None, ("qmail-start",), "Services and the endpoints they listen on.", is_ours=True),
+    _limit("maxconnip", 50, _SMTPD, "Most connections of one address at a time; 0 is no limit."),
+    _limit("maxerrors", 20, _SMTPD, "Refused commands after which a client is cut off; 0 is no limit."),
+    _limit("maxjunk", 100, _SMTPD, "Idle commands after which a client is cut off; 0 is no limit."),
+    _limit("maxrcpt", 1000, _SMTPD, "Most recipients of a message; 0 is no limit."),
+    _limit("minrate", 500, _SMTPD, "Fewest bytes a second while a message comes in; 0 is no limit."),
+    Field("queuesync", LINE, b"auto", ("qmail-queue",), "How to sync: auto, syncfs, fsync.", is_ours=True),
+    Field("relayclients", LIST, None, _SMTPD, "Addresses and networks that may relay.", is_ours=True),
+    _limit("timeoutcommand", 300, _SMTPD, "Seconds a client may take for one whole command; 0 is no limit."),
+)
+
+#: the same by name
+BY_NAME = {field.name: field for field in ALL}
+
+
+class _Values:
+    """Reads declared files with their declared defaults; control/me is read once."""
+
+    def __init__(self, control: Control, me: bytes | None = None, *, knows_me: bool = False) -> None:
+        """Read control/me, unless the caller knows it already."""
+        self._control = control
+        self.me = me if knows_me else control.me()
+
+    def line(self, name: str) -> bytes | None:
+        """Read a line; without its file it is control/me or the default, as declared."""
+        field = BY_NAME[name]
+        default = field.default if isinstance(field.default, bytes) else None
+        if field.defaults_to_me and self.me is not None:
+            default = self.me
+        return self._control.line(name, default)
+
+    def text(self, name: str) -> bytes:
+        """Read a line the program cannot do without."""
+        value = self.line(name)
+        if value is None:
+            raise ControlError(f"control/{name}", None, "does not exist, nor does control/me")
+        return value
+
+    def integer(self, name: str) -> int:
+        """Read an integer; in a file of ours it must be one, and nothing else."""
+        field = BY_NAME[name]
+        default = field.default if isinstance(field.default, int) else 0
+        if not field.is_ours:
+            return self._control.integer(name, default)
+        value = self._control.line(name)
+        if value is None:
+            return default
+        if not value.isdigit() or len(value) > 9:
+            raise ControlError(f"control/{name}", 1, "is not a number of at most 9 digits")
+        return int(value)
+
+    def names(self, name: str) -> frozenset[bytes]:
+        """Read a list of names, folded; without its file it is control/me or empty, as declared."""
+        listed = self._control.list(name)
+        if listed is None:
+            listed = [self.me] if BY_NAME[name].defaults_to_me and self.me is not None else []
+        return frozenset(fold(entry) for entry in listed)
+
+    def choice(self, name: str, choices: tuple[bytes, ...]) -> bytes:
+        """Read a line that must be one of a few words."""
+        value = self.text(name)
+        if value not in choices:
+            raise ControlError(f"control/{name}", 1, "must be one of " + b" ".join(choices).decode())
+        return value
+
+
+class SmtpdConfig(NamedTuple):
+    """What the SMTP server needs."""
+
+    me: bytes | None
+    greeting: bytes
+    localiphost: bytes | None
+    timeout: int
+    rcpthosts: RcptHosts
+    badmailfrom: BadMailFrom
+    databytes: int
+    relayclients: RelayClients | None
+    helolines: int
+    maxrcpt: int
+    maxerrors: int
+    maxjunk: int
+    timeoutcommand: int
+    minrate: int
+    concurrencyincoming: int
+    maxconnip: int
+
+    def may_relay(self, client: bytes) -> bool:
+        """May the client with this address send to any domain?"""
+        return self.relayclients is not None and self.relayclients.allow(client)
+
+
+def smtpd(control: Control) -> SmtpdConfig:
+    """Load the slice of the SMTP server; raise ControlError if there is neither smtpgreeting nor me."""
+    values = _Values(control)
+    greeting = values.text("smtpgreeting")
+    helolines = values.integer("helolines")
+    if helolines > 1:
+        raise ControlError("control/helolines", 1, "must be 0 or 1")
+    return SmtpdConfig(
+        me=values.me,
+        greeting=greeting,
+        localiphost=values.line("localiphost"),
+        timeout=max(values.integer("timeoutsmtpd"), 1),
+        rcpthosts=rcpthosts(control),
+        badmailfrom=BadMailFrom(control.list("badmailfrom")),
+        databytes=values.integer("databytes"),
+        relayclients=_relayclients(control),
+        helolines=helolines,
+        maxrcpt=values.integer("maxrcpt"),
+        maxerrors=values.integer("maxerrors"),
+        maxjunk=values.integer("maxjunk"),
+        timeoutcommand=values.integer("timeoutcommand"),
+        minrate=values.integer("minrate"),
+        concurrencyincoming=values.integer("concurrencyincoming"),
+        maxconnip=values.integer("maxconnip"),
+    )
+
+
+def _relayclients(control: Control) -> RelayClients | None:
+    """Load relayclients if there are any."""
+    if not control.list("relayclients"):
+        return None
+    # imported only here: ipaddress costs a program that serves one client more than all its other settings
+    from qtwisted.config.relay import relayclients
+
+    return relayclients(control)
+
+
+class SendConfig(NamedTuple):
+    """What qmail-send needs; names and the keys of virtualdomains are folded."""
+
+    me: bytes | None
+    queuelifetime: int
+    concurrencylocal: int
+    concurrencyremote: int
+    envnoathost: bytes
+    bouncefrom: bytes
+    bouncehost: bytes
+    doublebouncehost: bytes
+    doublebounceto: bytes
+    locals: frozenset[bytes]
+    percenthack: frozenset[bytes]
+    virtualdomains: Mapping[bytes, bytes]
+
+    @property
+    def double_bounce_recipient(self) -> bytes:
+        """Give the address that gets double bounces."""
+        return self.doublebounceto + b"@" + self.doublebouncehost
+
+
+def send(control: Control) -> SendConfig:
+    """Load the slice of qmail-send; raise ControlError if there is neither locals nor me."""
+    values = _Values(control)
+    if values.me is None and control.list("locals") is None:
+        raise ControlError("control/locals", None, "does not exist, nor does control/me")
+    return SendConfig(
+        me=values.me,
+        queuelifetime=values.integer("queuelifetime"),
+        concurrencylocal=values.integer("concurrencylocal"),
+        concurrencyremote=values.integer("concurrencyremote"),
+        envnoathost=values.text("envnoathost"),
+        bouncefrom=values.text("bouncefrom"),
+        bouncehost=values.text("bouncehost"),
+        doublebouncehost=values.text("doublebouncehost"),
+        doublebounceto=values.text("doublebounceto"),
+        locals=values.names("locals"),
+        percenthack=values.names("percenthack"),
+        virtualdomains=control.mapping("virtualdomains"),
+    )
+
+
+def reread_send(control: Control, config: SendConfig) -> SendConfig:
+    """Load again what HUP rereads, locals and virtualdomains; control/me stays as it was at the start.
+
+    ControlError names the file that could not be read; then everything old stays.
+
+    Unlike 1.02: if locals is removed where there is no control/me either, that is such an error; there no
+    domain was local any more.
+    """
+    values = _Values(control, config.me, knows_me=True)
+    if config.me is None and control.list("locals") is None:
+        raise ControlError("control/locals", None, "does not exist, nor does control/me")
+    return config._replace(
+        locals=values.names("locals"), virtualdomains=control.mapping("virtualdomains")
+    )
+
+
+class InjectConfig(NamedTuple):
+    """What qmail-inject needs: the names it completes addresses and Message-IDs with."""
+
+    defaultdomain: bytes
+    defaulthost: bytes
+    idhost: bytes
+    plusdomain: bytes
+
+
+def inject(control: Control, environ: Mapping[bytes, bytes]) -> InjectConfig:
+    """Load the slice of qmail-inject; $QMAILDEFAULTDOMAIN and the like come before the files."""
+    values = _Values(control)
+    return InjectConfig(
+        *(
+            environ.get(b"QMAIL" + name.upper().encode(), values.text(name))
+            for name in ("defaultdomain", "defaulthost", "idhost", "plusdomain")
+        )
+    )
+
+
+class RemoteConfig(NamedTuple):
+    """What qmail-remote needs; the keys of smtproutes are folded."""
+
+    helohost: bytes
+    smtproutes: Mapping[bytes, bytes]
+    timeoutconnect: int
+    timeoutremote: int
+
+
+def remote(control: Control) -> RemoteConfig:
+    """Load the slice of qmail-remote; raise ControlError if there is neither helohost nor me."""
+    values = _Values(control)
+    return RemoteConfig(
+        helohost=values.text("helohost"),
+        smtproutes=control.mapping("smtproutes"),
+        timeoutconnect=values.integer("timeoutconnect"),
+        timeoutremote=values.integer("timeoutremote"),
+    )
+
+
+def queuesync(control: Control) -> bytes:
+    """Say how the queue makes files durable: ``auto``, ``syncfs`` or ``fsync``."""
+    return _Values(control).choice("queuesync", (b"auto", b"syncfs", b"fsync"))
+
+
+def qmqpservers(control: Control) -> Entries:
+    """Give the addresses of the QMQP servers, in the order to try them."""
+    return control.list("qmqpservers") or []
