@@ -1,0 +1,1 @@
+"""Aliases: the programs that compile forwarding tables and mailing lists, and print them again."""
