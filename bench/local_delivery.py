@@ -66,9 +66,11 @@ class Ours:
         return self.process.pid
 
 
-def one_turn(server: Ours | Postfix, maildir: Path, wanted: argparse.Namespace) -> tuple[float, dict[str, float]]:
+def one_turn(
+    server: Ours | Postfix, maildir: Path, wanted: argparse.Namespace, turn: int
+) -> tuple[float, dict[str, float]]:
     """Run the load once; return messages per second and CPU microseconds per message by role."""
-    machine.empty(maildir)
+    machine.renew(maildir, turn)
     server.start()
     try:
         machine.wait_for_port(server.port)
@@ -121,7 +123,7 @@ def main() -> None:
         for turn in range(wanted.rounds):
             for name, server in servers.items():
                 print(f"turn {turn + 1} of {wanted.rounds}: {name}", flush=True)
-                rate, cpu = one_turn(server, maildir, wanted)
+                rate, cpu = one_turn(server, maildir, wanted, turn)
                 rates[name].append(rate)
                 spent[name].append(cpu)
         for name in servers:

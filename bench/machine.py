@@ -65,11 +65,15 @@ def make_people(room: Path) -> Path:
     return maildir
 
 
-def empty(maildir: Path) -> None:
-    """Remove every delivered message, so that each turn starts alike."""
-    for part in ("tmp", "new", "cur"):
-        for message in os.scandir(maildir / part):
-            os.unlink(message.path)
+def renew(maildir: Path, turn: int) -> None:
+    """Put an empty Maildir in place of the used one, so that each turn starts alike.
+
+    The old messages are kept until the end: a file system may be slow to give out what was just freed, and
+    that must not be charged to the next turn.
+    """
+    if any((maildir / "new").iterdir()):
+        maildir.rename(maildir.with_name(f"used.{turn}.{time.monotonic_ns()}"))
+        make_people(maildir.parent.parent.parent)
     os.sync()
 
 
@@ -112,8 +116,9 @@ def _split_stat(line: str) -> tuple[str, list[str]]:
 
 def _readable(name: str, command: list[bytes]) -> str:
     """The role of a process of ours, else its command name."""
-    if b"qtwisted.system.start" in command:
-        return command[command.index(b"qtwisted.system.start") + 1].decode()
+    for place, word in enumerate(command[:-1]):
+        if word.endswith(b"system/start.py"):
+            return command[place + 1].decode()
     if any(part.endswith(b"twistd") or part == b"qmail" for part in command):
         return "master"
     return name

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import chain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 #: what Python ignores and a program expects at its default
 _SIGNALS = (signal.SIGPIPE, signal.SIGXFSZ)
+#: what every pipe holds, pipe(7)
+_PIPE_ROOM = 65536
 
 
 class Crashed(Exception):
@@ -34,21 +37,37 @@ def finish(pid: int) -> int:
 def feed(argv: Sequence[bytes], head: bytes, body: Iterable[bytes]) -> int:
     """Run a program with ``head`` and then ``body`` on its descriptor 0; give its exit code.
 
-    Raises OSError where it cannot be started, BrokenPipeError when it stops reading while there is more, Crashed
-    when it is killed, and whatever ``body`` raises.
+    A program need not read what fits into the pipe. Raises OSError where it cannot be started, BrokenPipeError when it
+    stops reading while there is more, Crashed when it is killed, and whatever ``body`` raises.
     """
     reading, writing = os.pipe()
     try:
         try:
             pid = start(argv, reading)
+            pieces = chain((head,), body)
+            rest = _fill(writing, pieces)
         finally:
             os.close(reading)
-        write_all(writing, head)
-        for piece in body:
+        write_all(writing, rest)
+        for piece in pieces:
             write_all(writing, piece)
     finally:
         os.close(writing)
     return finish(pid)
+
+
+def _fill(pipe: int, pieces: Iterator[bytes]) -> bytes:
+    """Write what fits into an empty pipe, which never waits; give the rest of the piece that did not fit.
+
+    We still have the other end then, so a program that has already ended is no trouble.
+    """
+    room = _PIPE_ROOM
+    for piece in pieces:
+        write_all(pipe, piece[:room])
+        if len(piece) > room:
+            return piece[room:]
+        room -= len(piece)
+    return b""
 
 
 def write_all(descriptor: int, data: bytes) -> None:
