@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _RENAME_NOREPLACE = 1
 _AT_FDCWD = -100
+#: what create_nameless fails with where there are no nameless files
+NO_NAMELESS = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 #: what a kernel or file system answers that cannot rename without replacing
 _CANNOT = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
 
@@ -51,6 +53,18 @@ class Disk:
     def create(self, path: Path, mode: int = 0o644) -> int:
         """Make a file that must not exist yet and open it for writing."""
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode, dir_fd=self._at)
+
+    def create_nameless(self, directory: Path, mode: int = 0o600) -> int:
+        """Make a file that has no name yet and open it for writing; without one by the end it is gone.
+
+        Where the file system cannot do that, errno is one of NO_NAMELESS.
+        """
+        return os.open(directory, os.O_WRONLY | os.O_TMPFILE, mode, dir_fd=self._at)
+
+    def give_name(self, fd: int, path: Path) -> None:
+        """Give a nameless file its first name, which must be free."""
+        # Python passes AT_SYMLINK_FOLLOW only together with a directory descriptor, which an absolute path ignores
+        os.link(f"/proc/self/fd/{fd}", path, src_dir_fd=fd, dst_dir_fd=self._at, follow_symlinks=True)
 
     def close(self, fd: int) -> None:
         """Close a descriptor."""

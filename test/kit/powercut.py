@@ -181,6 +181,20 @@ class PowerCutDisk:
         self._change((path, number))
         return self._open(number)
 
+    def create_nameless(self, directory: str, mode: int = 0o600) -> int:
+        """Make a file that no directory knows, unless the test says that there are none."""
+        self._step("create_nameless", directory)
+        number, self._next_inode = self._next_inode, self._next_inode + 1
+        self.contents[number] = b""
+        return self._open(number)
+
+    def give_name(self, fd: int, path: str) -> None:
+        """Give a nameless file its name."""
+        self._step("give_name", path)
+        if self.exists(path):
+            raise FileExistsError(errno.EEXIST, "exists", path)
+        self._change((path, self._fds[fd][0]))
+
     def _open(self, number: int) -> int:
         """Give a descriptor."""
         self._next_fd += 1
