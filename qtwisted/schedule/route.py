@@ -1,0 +1,110 @@
+"""Where a recipient goes: rewriting of addresses and the choice between local and remote delivery.
+
+The rules are those of qmail-send.c rewrite(): envnoathost, percenthack, locals, virtualdomains, in this
+order. The case of an address is kept; only lookups fold it. Everything here is a pure function of the control
+files.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from qtwisted.model.address import split
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+LOCAL = 0
+REMOTE = 1
+
+#: the directory of each channel's recipient files, which is also its name in the log
+CHANNELS = ("local", "remote")
+
+
+class Router:
+    """The rewriting tables as the control files give them; replaced whole when locals or virtualdomains change."""
+
+    __slots__ = ("envnoathost", "locals", "percenthack", "virtualdomains")
+
+    def __init__(
+        self,
+        envnoathost: bytes,
+        local_hosts: Iterable[bytes],
+        percenthack: Iterable[bytes] = (),
+        virtualdomains: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        """Take the four tables; of a key that differs in case only, the last one counts."""
+        self.envnoathost = envnoathost
+        self.locals = frozenset(host.lower() for host in local_hosts)
+        self.percenthack = frozenset(host.lower() for host in percenthack)
+        self.virtualdomains = {key.lower(): value for key, value in (virtualdomains or {}).items()}
+
+    def with_domains(self, local_hosts: Iterable[bytes], virtualdomains: Mapping[bytes, bytes]) -> Router:
+        """Make the tables anew after HUP, which changes these two only."""
+        return Router(self.envnoathost, local_hosts, self.percenthack, virtualdomains)
+
+    def route(self, address: bytes) -> tuple[int, bytes]:
+        """Say which channel delivers an address of the envelope, and under which name."""
+        if b"@" not in address:
+            address = address + b"@" + self.envnoathost
+        local, domain = self._unhack(address)
+        address = local + b"@" + domain
+        folded = domain.lower()
+        if folded in self.locals:
+            return LOCAL, address
+        if self.virtualdomains:
+            prefix = self._first(chain((address.lower(),), _keys(folded)))
+            if prefix:
+                return LOCAL, prefix + b"-" + address
+        return REMOTE, address
+
+    def without_prefix(self, recipient: bytes) -> bytes:
+        """Give a rewritten recipient as the sender knows it: without the prefix of its virtual domain.
+
+        Unlike 1.02: the prefix of a virtual user (``user@domain:prefix``) is removed too, so that a bounce
+        never shows an address that nobody wrote to.
+        """
+        domain = split(recipient)[1]
+        if domain is None or not self.virtualdomains:
+            return recipient
+        dash = recipient.find(b"-")
+        while dash >= 0:
+            if dash and self.virtualdomains.get(recipient[dash + 1 :].lower()) == recipient[:dash]:
+                return recipient[dash + 1 :]
+            dash = recipient.find(b"-", dash + 1)
+        prefix = self._first(_keys(domain.lower()))
+        if prefix and recipient.startswith(prefix + b"-"):
+            return recipient[len(prefix) + 1 :]
+        return recipient
+
+    def _unhack(self, address: bytes) -> tuple[bytes, bytes]:
+        """Turn ``user%host@hack`` into ``user@host`` as often as the domain is in percenthack."""
+        local, _, domain = address.rpartition(b"@")
+        while domain.lower() in self.percenthack:
+            before, percent, after = local.rpartition(b"%")
+            if not percent:
+                break
+            # the new domain is what follows the last @, and the former percent sign may not be that
+            local, _, domain = (before + b"@" + after).rpartition(b"@")
+        return local, domain
+
+    def _first(self, keys: Iterable[bytes]) -> bytes | None:
+        """Find the virtualdomains entry that decides; an empty one is an exception, None means there is none."""
+        for key in keys:
+            found = self.virtualdomains.get(key)
+            if found is not None:
+                return found
+        return None
+
+
+def _keys(domain: bytes) -> Iterator[bytes]:
+    """List what a domain is looked up as: itself, its suffixes that begin with a dot, the empty key."""
+    yield domain
+    dot = domain.find(b".")
+    while dot >= 0:
+        if dot:
+            yield domain[dot:]
+        dot = domain.find(b".", dot + 1)
+    if domain:
+        yield b""

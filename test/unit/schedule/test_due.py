@@ -1,0 +1,85 @@
+"""Tests: queues by time."""
+
+from __future__ import annotations
+
+import sys
+
+from twisted.trial.unittest import TestCase
+
+from qtwisted.schedule.due import Agenda, Due
+from qtwisted.schedule.jobs import ENDING, Arrival
+
+
+class Queue(TestCase):
+    """One queue."""
+
+    def test_order(self):
+        """Entries come out by time, and not before it."""
+        due = Due()
+        for at, number in ((30, 1), (10, 2), (20, 3)):
+            due.add(at, number)
+        self.assertEqual(due.earliest(), 10)
+        self.assertIsNone(due.take(9))
+        self.assertEqual([due.take(until) for until in (30, 30, 29, 30, 99)], [2, 3, None, 1, None])
+        self.assertIsNone(due.earliest())
+
+    def test_extremes(self):
+        """Times before 1970 and the greatest numbers survive."""
+        due = Due()
+        due.add(-5, (1 << 64) - 1)
+        due.add(-6, 0)
+        self.assertEqual(sorted(due.entries()), [(-6, 0), (-5, (1 << 64) - 1)])
+        self.assertEqual((due.take(-6), due.take(-6), due.take(-5)), (0, None, (1 << 64) - 1))
+
+    def test_all_at_once(self):
+        """All entries can be made due."""
+        due = Due()
+        for number in range(100):
+            due.add(1000 + number, number)
+        due.all_at(5)
+        self.assertEqual(sorted(due.take(5) for _ in range(100)), list(range(100)))
+        self.assertEqual(len(due), 0)
+
+    def test_shift(self):
+        """All entries can be moved in time, in both directions."""
+        due = Due()
+        due.add(100, 7)
+        due.shift(-150)
+        self.assertEqual(due.entries(), [(-50, 7)])
+        due.shift(60)
+        self.assertEqual(due.take(10), 7)
+
+    def test_size(self):
+        """An entry costs far less than a hundred bytes (F25)."""
+        due = Due()
+        for number in range(1000):
+            due.add(1_800_000_000, 1_000_000 + number)
+        size = sys.getsizeof(due._heap) + sum(sys.getsizeof(entry) for entry in due._heap)
+        self.assertLess(size / 1000, 70)
+
+
+class Waiting(TestCase):
+    """All queues together."""
+
+    def test_entries_wait_for_files(self):
+        """A message whose files are being written comes up when they count."""
+        agenda = Agenda()
+        arrival = agenda.held[7] = Arrival(7, b"", 0, 0.0)
+        agenda.add(0, 7, 10)
+        arrival.wanted = True
+        agenda.add(1, 7, 10)
+        agenda.add(ENDING, 8, 10)
+        self.assertEqual([len(due) for due in agenda.dues], [1, 0, 1, 0])
+        agenda.release(arrival)
+        self.assertEqual([len(due) for due in agenda.dues], [1, 1, 1, 0])
+
+    def test_earliest(self):
+        """Queues that cannot be served do not wake anybody."""
+        agenda = Agenda()
+        agenda.add(0, 7, 10)
+        agenda.add(1, 7, 20)
+        agenda.add(ENDING, 7, 30)
+        self.assertEqual(agenda.earliest((True, True, True, True)), 10)
+        self.assertEqual(agenda.earliest((False, True, True, True)), 20)
+        self.assertEqual(agenda.earliest((False, False, True, True)), 30)
+        self.assertIsNone(agenda.earliest((False, False, False, True)))
