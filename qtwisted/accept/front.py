@@ -17,46 +17,36 @@ import time
 from typing import TYPE_CHECKING, cast
 
 from twisted.logger import ILogObserver, globalLogBeginner
-from zope.interface import implementer
 
+from qtwisted.accept.admission import Admission
 from qtwisted.accept.controls import Controls
-from qtwisted.accept.listen import ProxiedFactory, SmtpFactory
+from qtwisted.accept.gate import Crowd
+from qtwisted.accept.listen import ProxiedFactory, Sessions, SmtpFactory
+from qtwisted.accept.listen_packages import QmqpFactory, QmtpFactory, qmqp_controls, qmtp_controls
+from qtwisted.accept.trouble import Trouble
 from qtwisted.store.feeder import Feeder
+from qtwisted.system.tally import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from twisted.logger import LogEvent
+    from twisted.internet.defer import Deferred
 
+    from qtwisted.store.interface import Intake
     from qtwisted.system.start import Opened
+    from qtwisted.trust.peername import PeerNames
 
-SERVICE = "smtp"
+#: for each service what reads its control files and what serves its clients
+SERVICES: dict[str, tuple[Callable[..., Any], Callable[..., Sessions]]] = {
+    "smtp": (Controls, SmtpFactory),
+    "qmtp": (qmtp_controls, QmtpFactory),
+    "qmqp": (qmqp_controls, QmqpFactory),
+}
 #: how long transactions may go on after TERM, in seconds
 FINISH_FOR = 60.0
 #: and how long the last replies may take
 REPLIES_FOR = 2.0
-
-
-@implementer(ILogObserver)
-class _Observer:
-    """Hears from Twisted of a bug that ended a session, and tells of it.
-
-    It tells at most once a second, since a client may know how to meet the bug again.
-    """
-
-    def __init__(self, alert: Callable[[str], None]) -> None:
-        """Take whom to tell."""
-        self._alert = alert
-        self._told_at = float("-inf")
-
-    def __call__(self, event: LogEvent) -> None:
-        """Look for a traceback."""
-        failure = event.get("log_failure")
-        now = time.monotonic()
-        if failure is not None and now - self._told_at >= 1.0:
-            self._told_at = now
-            self._alert("/".join(failure.getTraceback().split("\n")))
 
 
 class Front:
@@ -66,21 +56,49 @@ class Front:
         """Take over the listening sockets; clients are accepted once the reactor runs."""
         self._reactor = reactor
         self._log = opened.fds.get("log")
-        self._controls = Controls(opened.home, self._alert)
+        self._home = opened.home
         self._feeder = Feeder(reactor, opened.home, os.environ)
-        self._sessions = SmtpFactory(self._controls, self._feeder, reactor, time.time, self._alert)
-        self._is_leaving = False
+        self._tally = Tally(opened.fds["crowd"], int(opened.options["region"])) if "crowd" in opened.fds else None
+        self._admission = Admission(opened.home, reactor, self._alert, self._find_name)
+        self._names: PeerNames | None = None
+        self._controls: dict[str, Any] = {}
+        self._sessions: dict[str, Sessions] = {}
+        self._is_leaving = self._is_over = False
         proxied = opened.options.get("haproxy", "").split(",")
         self._ports = [
-            self._adopt(number, name in proxied)
+            self._adopt(service, number, name in proxied)
             for name, number in opened.fds.items()
-            if name.rstrip("0123456789") == SERVICE
+            if (service := name.rstrip("0123456789")) in SERVICES
         ]
 
-    def _adopt(self, number: int, is_proxied: bool) -> Any:
+    def _serve(self, service: str) -> Sessions:
+        """Make what serves the clients of a service, once."""
+        if service not in self._sessions:
+            read, serve = SERVICES[service]
+            controls = self._controls[service] = read(self._home, self._alert)
+            sessions = serve(controls, self._feeder, self._reactor, time.time, self._alert)
+            sessions.share(Crowd(self._tally, service), self._admission, self._queue_program)
+            self._sessions[service] = sessions
+        return self._sessions[service]
+
+    def _queue_program(self, program: str) -> Intake:
+        """Make what hands messages to a program in the place of the queue."""
+        return Feeder(self._reactor, self._home, {**os.environ, "QMAILQUEUE": program})
+
+    def _find_name(self, ip: bytes) -> Deferred[bytes | None]:
+        """Find the name of a client's host."""
+        if self._names is None:
+            # imported only here: few need it, and it is the largest part of a front
+            from qtwisted.trust.peername import PeerNames
+
+            self._names = PeerNames(self._reactor, self._home)
+        return self._names.find(ip)
+
+    def _adopt(self, service: str, number: int, is_proxied: bool) -> Any:
         """Accept clients on an open socket."""
         listener = socket.socket(fileno=number)
-        factory = ProxiedFactory(self._sessions, self._reactor) if is_proxied else self._sessions
+        sessions = self._serve(service)
+        factory = ProxiedFactory(sessions, self._reactor) if is_proxied else sessions
         listener.setblocking(False)
         port = self._reactor.adoptStreamPort(number, listener.family, factory)
         listener.close()
@@ -89,16 +107,22 @@ class Front:
     def run(self) -> None:
         """Serve until TERM."""
         globalLogBeginner.beginLoggingTo(
-            [cast("ILogObserver", _Observer(self._alert))], discardBuffer=True, redirectStandardIO=False
+            [cast("ILogObserver", Trouble(self._alert))], discardBuffer=True, redirectStandardIO=False
         )
         self._reactor.callWhenRunning(self._catch_signals)
         self._reactor.run()
 
     def _catch_signals(self) -> None:
         """HUP rereads the control files, TERM and INT end."""
-        for number, action in ((signal.SIGHUP, self._controls.reload), (signal.SIGTERM, self.leave)):
+        for number, action in ((signal.SIGHUP, self._reload), (signal.SIGTERM, self.leave)):
             signal.signal(number, lambda *_, action=action: self._reactor.callFromThread(action))
         signal.signal(signal.SIGINT, signal.getsignal(signal.SIGTERM))
+
+    def _reload(self) -> None:
+        """Read all control files again."""
+        self._admission.reload()
+        for controls in self._controls.values():
+            controls.reload()
 
     def leave(self) -> None:
         """Accept nobody any more, and end when the transactions under way have ended."""
@@ -107,13 +131,21 @@ class Front:
         self._is_leaving = True
         for port in self._ports:
             port.stopListening()
-        self._reactor.callLater(FINISH_FOR, self._sessions.shut_down)
+        for sessions in self._sessions.values():
+            self._reactor.callLater(FINISH_FOR, sessions.shut_down)
         self._reactor.callLater(FINISH_FOR + REPLIES_FOR, self._stop)
-        self._sessions.leave(self._stop)
+        for sessions in self._sessions.values():
+            sessions.leave(self._left)
+
+    def _left(self) -> None:
+        """End when the last session of the last service has ended."""
+        if not any(sessions.is_busy for sessions in self._sessions.values()):
+            self._stop()
 
     def _stop(self) -> None:
         """End, once."""
-        if self._reactor.running:
+        if self._reactor.running and not self._is_over:
+            self._is_over = True
             self._feeder.close()
             self._reactor.stop()
 

@@ -12,10 +12,11 @@ from qtwisted.wire import smtp_replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qtwisted.config.fields import SmtpdConfig
     from qtwisted.model.reply import Reply
+    from qtwisted.system.tally import Tally
 
 
 class Client(NamedTuple):
@@ -74,31 +75,63 @@ def localiser(name: bytes | None, our_addresses: Callable[[], frozenset[bytes]])
     return localise
 
 
-class Crowd:
-    """Counts the connections of this process, in all and of each address."""
+class Counts:
+    """Counts things in this process alone; system.tally does it for several."""
 
     def __init__(self) -> None:
-        """Begin with nobody."""
-        self._total = 0
+        """Begin with nothing."""
         self._of: dict[bytes, int] = {}
+
+    def change(self, names: Sequence[bytes], by: int) -> list[int]:
+        """Count each of these things up or down; give how many there are of each now."""
+        for name in names:
+            self._of[name] = self._of.get(name, 0) + by
+        counts = [self._of[name] for name in names]
+        for name in names:
+            if not self._of[name]:
+                del self._of[name]
+        return counts
+
+    def clear_dead(self) -> bool:
+        """Say that no dead process has left counts behind."""
+        return False
+
+
+class Crowd:
+    """Counts the connections to a service, in all and of each address."""
+
+    def __init__(self, tally: Tally | Counts | None = None, service: str = "") -> None:
+        """Begin with nobody; what counts may be shared by other processes, and by other services."""
+        self._tally = tally or Counts()
+        self._everybody = service.encode()
+        self._here = 0
 
     # Unlike 1.02: connections are counted here, since there is no tcpserver in front; who comes when there
     # are concurrencyincoming of them, or maxconnip of his own address, is sent away with 421.
     def enter(self, ip: bytes, most: int, most_of_one: int) -> Reply | None:
         """Count a connection in; give the reply that sends it away where there are too many. A limit of 0 is none."""
-        self._total += 1
-        mine = self._of[ip] = self._of.get(ip, 0) + 1
-        if 0 < most < self._total:
-            return smtp_replies.TOO_MANY_CONNECTIONS
-        return smtp_replies.TOO_MANY_FROM_YOU if 0 < most_of_one < mine else None
+        self._here += 1
+        refusal = _too_many(self._change(ip, 1), most, most_of_one)
+        if refusal is not None and self._tally.clear_dead():
+            return _too_many(self._change(ip, 0), most, most_of_one)
+        return refusal
 
     def leave(self, ip: bytes) -> None:
         """Count a connection out, whatever ``enter`` said."""
-        self._total -= 1
-        self._of[ip] -= 1
-        if not self._of[ip]:
-            del self._of[ip]
+        self._here -= 1
+        self._change(ip, -1)
+
+    def _change(self, ip: bytes, by: int) -> list[int]:
+        """Count; give how many there are of all and of this address."""
+        return self._tally.change((self._everybody, self._everybody + b" " + ip), by)
 
     def __len__(self) -> int:
-        """Say how many there are."""
-        return self._total
+        """Say how many there are in this process."""
+        return self._here
+
+
+def _too_many(counts: list[int], most: int, most_of_one: int) -> Reply | None:
+    """Give the reply to who comes when there are so many connections, in all and of his own."""
+    if 0 < most < counts[0]:
+        return smtp_replies.TOO_MANY_CONNECTIONS
+    return smtp_replies.TOO_MANY_FROM_YOU if 0 < most_of_one < counts[1] else None

@@ -50,7 +50,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qtwisted.config.fields import QmtpdConfig, SmtpdConfig
+    from qtwisted.config.fields import SmtpdConfig
+    from qtwisted.config.package_fields import QmtpdConfig
     from qtwisted.model.envelope import Envelope
     from qtwisted.store.client import Submission
     from qtwisted.store.interface import DraftOwner

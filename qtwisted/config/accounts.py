@@ -26,6 +26,7 @@ class Account(NamedTuple):
     uid: int
     gid: int
     home: bytes
+    shell: bytes = b""
 
 
 class _Passwd(ctypes.Structure):
@@ -54,7 +55,7 @@ def account(name: bytes) -> Account | None:
         buffer = ctypes.create_string_buffer(size)
         trouble = ask(name, ctypes.byref(entry), buffer, ctypes.c_size_t(size), ctypes.byref(found))
         if found:
-            return Account(entry.name or b"", entry.uid, entry.gid, entry.home or b"")
+            return Account(entry.name or b"", entry.uid, entry.gid, entry.home or b"", entry.shell or b"")
         if trouble in _NOT_FOUND:
             return None
         if trouble == errno.ERANGE and size < _BUFFER_MAX:

@@ -22,7 +22,7 @@ from qtwisted.model.frozen import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 DEFAULT_HOME = "/var/qmail"
 
@@ -91,13 +91,13 @@ def ids(conf: Conf) -> Ids:
     uids = {}
     for at, role in enumerate(ROLES, 1):
         try:
-            uids[role] = pwd.getpwnam(conf.users[role]).pw_uid
+            uids[role] = _number_of(conf.users[role], lambda name: pwd.getpwnam(name).pw_uid)
         except KeyError:
             raise ControlError("conf/conf-users", at, f"there is no user {conf.users[role]}") from None
     gids = {}
     for at, role in enumerate(_GROUPS, 1):
         try:
-            gids[role] = grp.getgrnam(conf.groups[role]).gr_gid
+            gids[role] = _number_of(conf.groups[role], lambda name: grp.getgrnam(name).gr_gid)
         except KeyError:
             raise ControlError("conf/conf-groups", at, f"there is no group {conf.groups[role]}") from None
     return Ids(
@@ -113,6 +113,20 @@ def ids(conf: Conf) -> Ids:
         separated=len(set(uids.values())) == len(ROLES),
         root_uid=uids["root"],
     )
+
+
+def _number_of(name: str, look_up: Callable[[str], int]) -> int:
+    """Look up the number of a user or group; a name of digits alone that nobody has is a number itself.
+
+    Unlike 1.02: conf-users and conf-groups may hold numbers, for machines where the user has no name, as in many
+    containers.
+    """
+    try:
+        return look_up(name)
+    except KeyError:
+        if name.isdecimal() and name.isascii():
+            return int(name)
+        raise
 
 
 def _lines(home: str, name: str) -> list[str]:

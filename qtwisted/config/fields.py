@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from qtwisted.config.control import Control, ControlError, Entries, fold
 from qtwisted.config.hosts import BadMailFrom, RcptHosts, rcpthosts
+from qtwisted.config.security import NO_SECURITY, Security, security
 from qtwisted.model.frozen import NamedTuple
 
 TYPE_CHECKING = False
@@ -21,6 +22,7 @@ LINE = "line"
 INTEGER = "integer"
 LIST = "list"
 MAPPING = "mapping"
+PEM = "pem"
 
 
 class Field(NamedTuple):
@@ -42,11 +44,14 @@ class Field(NamedTuple):
 
 
 _SMTPD = ("qmail-smtpd",)
+_POP3 = ("qmail-popup",)
 _NETWORK = ("qmail-smtpd", "qmail-qmtpd")
+_SERVERS = ("qmail-smtpd", "qmail-qmtpd", "qmail-qmqpd")
+_ALL_SERVERS = (*_SERVERS, *_POP3)
 _SEND = ("qmail-send",)
 _INJECT = ("qmail-inject",)
 _REMOTE = ("qmail-remote",)
-_ALL = ("qmail-inject", "qmail-remote", "qmail-send", "qmail-smtpd")
+_ALL = ("qmail-inject", "qmail-remote", "qmail-send", *_SERVERS)
 
 
 def _mine(name: str, readers: tuple[str, ...], sentence: str) -> Field:
@@ -102,25 +107,36 @@ ALL: tuple[Field, ...] = (
     Field("timeoutsmtpd", INTEGER, 1200, _SMTPD, "Seconds to wait for each piece of input from a client."),
     Field("virtualdomains", MAPPING, None, _SEND, "Users who control whole domains.", rereads=True),
     # not in 1.02
-    _limit("concurrencyincoming", 1000, _SMTPD, "Most connections of clients at a time, in one front process."),
+    Field("checkpassword", LINE, b"qmail-checkpassword-system", _POP3, "Checks passwords.", is_ours=True),
+    Field("clientcert.pem", PEM, None, _REMOTE, "Our certificate and its key, for servers that ask.", is_ours=True),
+    _limit("concurrencydestination", 20, ("qmail-rspawn",), "Most connections to one destination at a time."),
+    _limit("concurrencyincoming", 1000, _SERVERS, "Most connections of clients at a time to one service."),
+    _limit("concurrencypop3", 200, _POP3, "Most POP3 clients at a time; 0 is no limit."),
     _limit("helolines", 1, _SMTPD, "1: HELO lists PIPELINING and 8BITMIME as in 1.02; 0: one line."),
     Field("listen", LIST, None, ("qmail-start",), "Services and the endpoints they listen on.", is_ours=True),
-    _limit("maxconnip", 50, _SMTPD, "Most connections of one address at a time; 0 is no limit."),
+    _limit("maxbadlogins", 20, _POP3, "Failed logins of one address in a minute; 0 is no limit."),
+    _limit("maxconnip", 50, _ALL_SERVERS, "Most connections of one address at a time to one service; 0 is no limit."),
     _limit("maxerrors", 20, _SMTPD, "Refused commands after which a client is cut off; 0 is no limit."),
     _limit("maxjunk", 100, _SMTPD, "Idle commands after which a client is cut off; 0 is no limit."),
     _limit("maxrcpt", 1000, _SMTPD, "Most recipients of a message; 0 is no limit."),
     _limit("minrate", 500, _SMTPD, "Fewest bytes a second while a message comes in; 0 is no limit."),
+    Field("qmqpclients", LIST, None, ("qmail-qmqpd",), "Addresses and networks that may use QMQP.", is_ours=True),
     Field("queuesync", LINE, b"auto", ("qmail-queue",), "How to sync: auto, syncfs, fsync.", is_ours=True),
-    Field("relayclients", LIST, None, _SMTPD, "Addresses and networks that may relay.", is_ours=True),
+    Field("relayclients", LIST, None, _NETWORK, "Addresses and networks that may relay.", is_ours=True),
+    Field("smtpauth", MAPPING, None, _REMOTE, "Names and passwords for relays: relay:user:password.", is_ours=True),
+    Field("tcprules", LIST, None, ("qmail-start",), "Which clients may connect, and as what.", is_ours=True),
     _limit("timeoutcommand", 300, _SMTPD, "Seconds a client may take for one whole command; 0 is no limit."),
+    _limit("timeoutprogram", 3600, ("qmail-lspawn",), "Seconds a program in a .qmail file may run."),
+    Field("tlscafile", PEM, None, _REMOTE, "Certificates to trust instead of the system's.", is_ours=True),
+    Field("tlsdestinations", MAPPING, None, _REMOTE, "Where mail must be encrypted on its way.", is_ours=True),
 )
 
 #: the same by name
 BY_NAME = {field.name: field for field in ALL}
 
 
-class _Values:
-    """Reads declared files with their declared defaults; control/me is read once."""
+class Values:
+    """For the slices: reads declared files with their declared defaults; control/me is read once."""
 
     def __init__(self, control: Control, me: bytes | None = None, *, knows_me: bool = False) -> None:
         """Read control/me, unless the caller knows it already."""
@@ -197,7 +213,7 @@ class SmtpdConfig(NamedTuple):
 
 def smtpd(control: Control) -> SmtpdConfig:
     """Load the slice of the SMTP server; raise ControlError if there is neither smtpgreeting nor me."""
-    values = _Values(control)
+    values = Values(control)
     greeting = values.text("smtpgreeting")
     helolines = values.integer("helolines")
     if helolines > 1:
@@ -210,7 +226,7 @@ def smtpd(control: Control) -> SmtpdConfig:
         rcpthosts=rcpthosts(control),
         badmailfrom=BadMailFrom(control.list("badmailfrom")),
         databytes=values.integer("databytes"),
-        relayclients=_relayclients(control),
+        relayclients=clients(control, "relayclients"),
         helolines=helolines,
         maxrcpt=values.integer("maxrcpt"),
         maxerrors=values.integer("maxerrors"),
@@ -222,14 +238,39 @@ def smtpd(control: Control) -> SmtpdConfig:
     )
 
 
-def _relayclients(control: Control) -> RelayClients | None:
-    """Load relayclients if there are any."""
-    if not control.list("relayclients"):
+def clients(control: Control, name: str) -> RelayClients | None:
+    """Load a list of clients if there are any in it."""
+    if not control.list(name):
         return None
     # imported only here: ipaddress costs a program that serves one client more than all its other settings
     from qtwisted.config.relay import relayclients
 
-    return relayclients(control)
+    return relayclients(control, name)
+
+
+class Pop3Config(NamedTuple):
+    """What the POP3 front needs."""
+
+    me: bytes
+    concurrencypop3: int
+    maxconnip: int
+    maxbadlogins: int
+
+
+def pop3(control: Control) -> Pop3Config:
+    """Load the slice of the POP3 front; raise ControlError if there is no me."""
+    values = Values(control)
+    return Pop3Config(
+        me=values.text("me"),
+        concurrencypop3=values.integer("concurrencypop3"),
+        maxconnip=values.integer("maxconnip"),
+        maxbadlogins=values.integer("maxbadlogins"),
+    )
+
+
+def checkpassword(control: Control) -> bytes:
+    """Give the command that checks passwords."""
+    return Values(control).text("checkpassword")
 
 
 class SendConfig(NamedTuple):
@@ -256,7 +297,7 @@ class SendConfig(NamedTuple):
 
 def send(control: Control) -> SendConfig:
     """Load the slice of qmail-send; raise ControlError if there is neither locals nor me."""
-    values = _Values(control)
+    values = Values(control)
     if values.me is None and control.list("locals") is None:
         raise ControlError("control/locals", None, "does not exist, nor does control/me")
     return SendConfig(
@@ -283,7 +324,7 @@ def reread_send(control: Control, config: SendConfig) -> SendConfig:
     Unlike 1.02: if locals is removed where there is no control/me either, that is such an error; there no
     domain was local any more.
     """
-    values = _Values(control, config.me, knows_me=True)
+    values = Values(control, config.me, knows_me=True)
     if config.me is None and control.list("locals") is None:
         raise ControlError("control/locals", None, "does not exist, nor does control/me")
     return config._replace(
@@ -302,7 +343,7 @@ class InjectConfig(NamedTuple):
 
 def inject(control: Control, environ: Mapping[bytes, bytes]) -> InjectConfig:
     """Load the slice of qmail-inject; $QMAILDEFAULTDOMAIN and the like come before the files."""
-    values = _Values(control)
+    values = Values(control)
     return InjectConfig(
         *(
             environ.get(b"QMAIL" + name.upper().encode(), values.text(name))
@@ -318,22 +359,26 @@ class RemoteConfig(NamedTuple):
     smtproutes: Mapping[bytes, bytes]
     timeoutconnect: int
     timeoutremote: int
+    concurrencydestination: int = 20
+    security: Security = NO_SECURITY
 
 
 def remote(control: Control) -> RemoteConfig:
     """Load the slice of qmail-remote; raise ControlError if there is neither helohost nor me."""
-    values = _Values(control)
+    values = Values(control)
     return RemoteConfig(
         helohost=values.text("helohost"),
         smtproutes=control.mapping("smtproutes"),
         timeoutconnect=values.integer("timeoutconnect"),
         timeoutremote=values.integer("timeoutremote"),
+        concurrencydestination=values.integer("concurrencydestination"),
+        security=security(control),
     )
 
 
 def queuesync(control: Control) -> bytes:
     """Say how the queue makes files durable: ``auto``, ``syncfs`` or ``fsync``."""
-    return _Values(control).choice("queuesync", (b"auto", b"syncfs", b"fsync"))
+    return Values(control).choice("queuesync", (b"auto", b"syncfs", b"fsync"))
 
 
 def qmqpservers(control: Control) -> Entries:

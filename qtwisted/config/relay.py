@@ -1,4 +1,4 @@
-"""Which clients may relay (control/relayclients): one address or network a line.
+"""Which clients may relay (control/relayclients), or use QMQP (control/qmqpclients): one address or network a line.
 
 ``192.0.2.7`` and ``2001:db8::7`` are addresses; ``10.`` and ``192.168.7.`` stand for all addresses that begin
 so, ``2001:db8:`` for all whose first groups these are; ``192.0.2.0/24`` and ``2001:db8::/32`` are networks.
@@ -17,11 +17,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_FILE = "relayclients"
+RELAYCLIENTS = "relayclients"
+QMQPCLIENTS = "qmqpclients"
 
 
 class RelayClients:
-    """The clients that may send mail to any domain."""
+    """The clients that a file lists, who may send mail to any domain."""
 
     def __init__(self, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network] = ()) -> None:
         """Sort the networks by version and length; each length in use costs one look-up."""
@@ -59,12 +60,12 @@ def network(entry: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(entry)
 
 
-def relayclients(control: Control) -> RelayClients:
-    """Load relayclients, without which nobody may relay; raise ControlError where a line makes no sense."""
+def relayclients(control: Control, file: str = RELAYCLIENTS) -> RelayClients:
+    """Load a file of clients, without which nobody may relay; raise ControlError where a line makes no sense."""
     networks = []
-    for at, entry in control.numbered(_FILE) or ():
+    for at, entry in control.numbered(file) or ():
         try:
             networks.append(network(entry.decode("ascii")))
         except ValueError:
-            raise ControlError(f"control/{_FILE}", at, "is not an address, a prefix or a network") from None
+            raise ControlError(f"control/{file}", at, "is not an address, a prefix or a network") from None
     return RelayClients(networks)

@@ -16,7 +16,7 @@ from qtwisted.accept.gate import localiser
 from qtwisted.accept.listen import _SentAway
 from qtwisted.accept.session import Session
 from qtwisted.accept.smtpd import QueueReceiver, settings
-from qtwisted.accept.stdio import _databytes, client_of
+from qtwisted.accept.stdio import client_of, databytes_of
 from qtwisted.config.control import Control, ControlError
 from qtwisted.config.fields import smtpd
 from qtwisted.model.envelope import parse_submission
@@ -54,7 +54,7 @@ def parts(home: str, dialogue: Dialogue, intake: MemoryIntake) -> tuple[SmtpServ
     except ControlError:
         return SmtpServer(Settings(b"")), _SentAway(NO_CONTROLS)
     localise = localiser(config.localiphost, lambda: frozenset({bytes([127, 0, 0, 1])}))
-    core = SmtpServer(settings(config, localise, _databytes(dialogue.environ)))
+    core = SmtpServer(settings(config, localise, databytes_of(dialogue.environ)))
     return core, QueueReceiver(config, client_of(dialogue.environ, config), intake, lambda: 1000000000)
 
 
