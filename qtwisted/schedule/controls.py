@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from qtwisted.config import fields
 from qtwisted.config.control import ControlError
 from qtwisted.model import alerts
 from qtwisted.model.frozen import NamedTuple
@@ -13,14 +14,14 @@ from qtwisted.schedule.route import Router
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from qtwisted.config.control import Control
+    from qtwisted.config.fields import SendConfig
     from qtwisted.model.events import Event
 
 
-
 class Controls(NamedTuple):
-    """Everything read at the start; ``me`` is None without control/me, and is never read again."""
+    """Everything read at the start; ``config`` is what is compared with when it is read again."""
 
-    me: bytes | None
+    config: SendConfig
     concurrency: tuple[int, int]
     settings: Settings
     router: Router
@@ -28,22 +29,15 @@ class Controls(NamedTuple):
 
 def read(control: Control) -> Controls:
     """Read all control files; raise ControlError where one is unreadable, or no name of ours is known."""
-    me = control.line("me")
-    doublebouncehost = _line(control, "doublebouncehost", me)
+    config = fields.send(control)
     settings = Settings(
-        lifetime_for=control.integer("queuelifetime", 604800),
-        bouncefrom=control.line("bouncefrom", b"MAILER-DAEMON") or b"",
-        bouncehost=_line(control, "bouncehost", me),
-        doublebounce=(control.line("doublebounceto", b"postmaster") or b"", doublebouncehost),
+        lifetime_for=config.queuelifetime,
+        bouncefrom=config.bouncefrom,
+        bouncehost=config.bouncehost,
+        doublebounce=(config.doublebounceto, config.doublebouncehost),
     )
-    concurrency = control.integer("concurrencylocal", 10), control.integer("concurrencyremote", 20)
-    router = Router(
-        envnoathost=_line(control, "envnoathost", me),
-        local_hosts=_locals(control, me),
-        percenthack=control.list("percenthack") or (),
-        virtualdomains=control.mapping("virtualdomains"),
-    )
-    return Controls(me, concurrency, settings, router)
+    router = Router(config.envnoathost, config.locals, config.percenthack, config.virtualdomains)
+    return Controls(config, (config.concurrencylocal, config.concurrencyremote), settings, router)
 
 
 def reread(control: Control, controls: Controls, router: Router) -> Router | Event:
@@ -51,22 +45,7 @@ def reread(control: Control, controls: Controls, router: Router) -> Router | Eve
     if not os.access(control.home, os.X_OK):
         return alerts.CannotRereadHome()
     try:
-        return router.with_domains(_locals(control, controls.me), control.mapping("virtualdomains"))
+        config = fields.reread_send(control, controls.config)
     except ControlError as error:
         return alerts.CannotReread(error.file.encode())
-
-
-def _line(control: Control, name: str, me: bytes | None) -> bytes:
-    """Read a name that is control/me unless set, and its own name without that."""
-    found = control.line(name, me)
-    return name.encode() if found is None else found
-
-
-def _locals(control: Control, me: bytes | None) -> list[bytes]:
-    """Read the local domains; without the file there is only our own name, and without that there must be a file."""
-    found = control.list("locals")
-    if found is None:
-        if me is None:
-            raise ControlError("control/locals", None, "is missing, and so is control/me")
-        return [me]
-    return found
+    return router.with_domains(config.locals, config.virtualdomains)

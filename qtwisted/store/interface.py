@@ -1,13 +1,11 @@
-"""What the queue promises to those who hand in mail and to the one who delivers it.
+"""What the queue promises to those who hand in mail.
 
 The intake takes messages in; it is the door's side and, through the door, that of everybody with mail to
-send. The ledger is what qmail-send keeps of messages under way. Every kind of store passes the same tests of
-these promises.
+send. Every kind of store passes the same tests of these promises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 from qtwisted.model.envelope import Envelope
@@ -57,13 +55,3 @@ class Intake(Protocol):
 
     def begin(self, owner: DraftOwner) -> Draft:
         """Start a message; the answer will go to ``owner``."""
-
-
-class Ledger(Protocol):
-    """Keeps, for each message under way, who still has to get it."""
-
-    def arrivals(self) -> Iterator[int]:
-        """Give the numbers of messages that are queued and not yet planned."""
-
-    def forget(self, number: int) -> None:
-        """Drop what was kept of a message that is finished."""

@@ -118,6 +118,6 @@ class Again(Home):
 
     def test_no_name_at_all(self):
         """Without me at the start, locals must stay."""
-        controls = self.controls._replace(me=None)
+        controls = self.controls._replace(config=self.controls.config._replace(me=None))
         found = reread(Control(self.home), controls, controls.router)
         self.assertEqual(found, alerts.CannotReread(b"control/locals"))
