@@ -31,6 +31,9 @@ ROLES = ("alias", "qmaild", "qmaill", "root", "qmailp", "qmailq", "qmailr", "qma
 
 _GROUPS = ("qmail", "nofiles")
 
+# Unlike 1.02: conf-spawn may be more than 255, which counts for remote deliveries; local ones are 255 at most.
+SPAWN_MAX = 10000
+
 #: as names of users are given to the system
 _ENCODING = sys.getfilesystemencoding()
 
@@ -79,7 +82,7 @@ def load(home: str) -> Conf:
         users=_names(home, "conf-users", ROLES),
         groups=_names(home, "conf-groups", _GROUPS),
         split=_number(home, "conf-split", 23, 10, 1, 1 << 20),
-        spawn=_number(home, "conf-spawn", 120, 10, 1, 255),
+        spawn=_number(home, "conf-spawn", 120, 10, 1, SPAWN_MAX),
         break_=break_,
         patrn=_number(home, "conf-patrn", 0o022, 8, 0, 0o7777),
         recycle=_number(home, "conf-recycle", 1, 10, 0, 1) == 1,

@@ -289,11 +289,6 @@ class SendConfig(NamedTuple):
     percenthack: frozenset[bytes]
     virtualdomains: Mapping[bytes, bytes]
 
-    @property
-    def double_bounce_recipient(self) -> bytes:
-        """Give the address that gets double bounces."""
-        return self.doublebounceto + b"@" + self.doublebouncehost
-
 
 def send(control: Control) -> SendConfig:
     """Load the slice of qmail-send; raise ControlError if there is neither locals nor me."""

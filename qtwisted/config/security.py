@@ -4,7 +4,7 @@ It comes from four files below HOME/control, all of them ours:
 
 | ``tlsdestinations``  ``domain:level``, where the level is ``none``, ``may``, ``encrypt``, ``verify`` or
                        ``verify:name``; without an entry it is ``may``
-| ``tlscafile``        certificates to trust instead of the system's, in PEM, or a line that says in which file they are
+| ``tlscafile``        certificates to trust instead of the system's, in PEM, or a line that names their file
 | ``clientcert.pem``   our own certificate and its key
 | ``smtpauth``         ``relay:user:password``; nobody but the owner and the group of qmail may read this file
 
@@ -69,7 +69,7 @@ def security(control: Control) -> Security:
         policies=dict(_policy(line, entry) for line, entry in control.numbered("tlsdestinations") or ()),
         logins=_logins(control),
         roots=_roots(control),
-        identity=_contents(control, control.path("clientcert.pem")),
+        identity=_contents("clientcert.pem", control.path("clientcert.pem")),
     )
 
 
@@ -128,23 +128,22 @@ def _check_private(path: str) -> None:
 
 def _roots(control: Control) -> bytes | None:
     """Read tlscafile: the certificates, or the name of the file that holds them, seen from the home."""
-    text = _contents(control, control.path("tlscafile"))
+    text = _contents("tlscafile", control.path("tlscafile"))
     if text is None or _PEM in text:
         return text
     path = os.path.join(control.home, os.fsdecode(control.line("tlscafile") or b""))
-    named = _contents(control, path)
+    named = _contents("tlscafile", path)
     if named is None:
         raise ControlError("control/tlscafile", 1, f"names {path}, which does not exist")
     return named
 
 
-def _contents(control: Control, path: str) -> bytes | None:
-    """Read a whole file; None where it is missing."""
+def _contents(name: str, path: str) -> bytes | None:
+    """Read a whole file, for the control file of that name; None where it is missing."""
     try:
         with open(path, "rb") as file:
             return file.read()
     except FileNotFoundError:
         return None
     except OSError as trouble:
-        name = os.path.relpath(path, control.home)
-        raise ControlError(name, None, oserrors.text(trouble.errno or 0)) from None
+        raise ControlError(f"control/{name}", None, oserrors.text(trouble.errno or 0)) from None

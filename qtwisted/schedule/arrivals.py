@@ -285,7 +285,7 @@ class Arrivals:
     def _is_on_hold(self, arrival: Arrival) -> bool:
         """Has the message recipients on a channel whose concurrency is 0?"""
         channels = self._attempts.channels
-        return any(image is not None and not channel.slots for image, channel in
+        return any(image is not None and not channel.limit for image, channel in
                    zip(arrival.images, channels, strict=True))
 
     # Messages with many recipients

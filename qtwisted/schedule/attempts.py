@@ -6,6 +6,9 @@ What a message holds together is its job: when nothing of it is in flight any mo
 finished on this channel or due again at the time that was computed when its file was opened (qmail-send.c
 pass_dochan, del_dochan, job_close).
 
+The remote spawner may say of a delivery that it has lent its slot: it only waits, and another may start in its place.
+It is not counted any more, and reported when it is over.
+
 Unlike 1.02: jobs are not limited in number, so a channel on hold (concurrency 0) never takes a place from the
 other.
 """
@@ -20,7 +23,7 @@ from qtwisted.schedule.jobs import DONE as DONE_MARK
 from qtwisted.schedule.jobs import ENDING, TO_DO, Delivery, Job, Records
 from qtwisted.schedule.retry import SYSTEM_TROUBLE_FOR, is_dying, next_retry
 from qtwisted.store.kinds.ledger import CHANNELS, Trouble
-from qtwisted.wire.spawn import Order, order_bytes
+from qtwisted.wire.spawn import LENT, Order, order_bytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,21 +71,51 @@ def _outcome(ident: int, letter: bytes, text: bytes) -> events.Event:
 class Channel:
     """One spawner as the scheduler sees it: its slots, and the recipient file that is open."""
 
-    __slots__ = ("free", "is_alive", "job", "order", "records", "slots", "used")
+    __slots__ = ("free", "is_alive", "job", "lent", "limit", "order", "records", "slots", "used", "width")
 
-    def __init__(self, limit: int, order: Callable[[bytes], None]) -> None:
-        """Offer *limit* slots; *order* sends bytes to the spawner."""
+    def __init__(self, limit: int, order: Callable[[bytes], None], width: int = 1) -> None:
+        """Offer *limit* slots; *order* sends bytes to the spawner, where a slot's number takes *width* bytes."""
+        self.limit = limit
         self.slots: list[Delivery | None] = [None] * limit
         self.free = list(range(limit))
         self.used = 0
+        self.lent: set[int] = set()
         self.order = order
+        self.width = width
         self.is_alive = True
         self.job: Job | None = None
         self.records: Records | None = None
 
     def can_deliver(self) -> bool:
         """Is there a spawner, and a free slot?"""
-        return self.is_alive and bool(self.free)
+        return self.is_alive and self.used < self.limit
+
+    def is_busy(self) -> bool:
+        """Is any delivery not over?"""
+        return bool(self.used or self.lent)
+
+    def take(self) -> int:
+        """Take the lowest free slot; there are more than *limit* when some have been lent."""
+        self.used += 1
+        if self.free:
+            return heappop(self.free)
+        self.slots.append(None)
+        return len(self.slots) - 1
+
+    def lend(self, slot: int) -> None:
+        """Count the delivery in this slot no longer, though it goes on."""
+        if slot not in self.lent:
+            self.lent.add(slot)
+            self.used -= 1
+
+    def give_back(self, slot: int) -> None:
+        """Free a slot."""
+        self.slots[slot] = None
+        heappush(self.free, slot)
+        if slot in self.lent:
+            self.lent.discard(slot)
+        else:
+            self.used -= 1
 
 
 class Attempts:
@@ -222,22 +255,21 @@ class Attempts:
 
     def _start(self, channel: Channel, job: Job, offset: int, recipient: bytes) -> None:
         """Hand one recipient to the spawner."""
-        slot = heappop(channel.free)
+        slot = channel.take()
         self._delivery += 1
         job.to_do += 1
         job.references += 1
         channel.slots[slot] = Delivery(self._delivery, job, offset, recipient)
-        channel.used += 1
         number = job.number
         messid = b"%d/%d" % (number % self._ledger.split, number)
-        channel.order(order_bytes(Order(slot, messid, verp(job.sender, recipient), recipient)))
+        channel.order(order_bytes(Order(slot, messid, verp(job.sender, recipient), recipient), channel.width))
         self._log.say(events.DeliveryStarted(self._delivery, number, _NAMES[job.channel], recipient))
         self.status()
 
     def status(self) -> None:
         """Log how many deliveries run."""
         local, remote = self.channels
-        counts = (local.used, len(local.slots), remote.used, len(remote.slots))
+        counts = (local.used, local.limit, remote.used, remote.limit)
         self._log.say(events.Status(*counts, is_exiting=self.is_exiting))
 
     # Reports
@@ -249,6 +281,9 @@ class Attempts:
         if delivery is None:
             self._log.say(alerts.ReportOutOfRange())
             return
+        if report == LENT and channel.width > 1:
+            channel.lend(slot)
+            return
         job = delivery.job
         letter, text = report[:1], report[1:]
         if letter == b"Z" and job.is_dying:
@@ -256,9 +291,7 @@ class Attempts:
         arrival = job.arrival
         if arrival is not None and letter in _LETTERS:
             arrival.touched = True
-        channel.slots[slot] = None
-        channel.used -= 1
-        heappush(channel.free, slot)
+        channel.give_back(slot)
         self._log.say(_outcome(delivery.ident, letter, text))
         self.status()
         self._judge(delivery, letter, text)
@@ -350,4 +383,4 @@ class Attempts:
 
     def are_over(self) -> bool:
         """Is nothing in flight on a channel that lives?"""
-        return not self._settling and not any(each.used for each in self.channels if each.is_alive)
+        return not self._settling and not any(each.is_busy() for each in self.channels if each.is_alive)

@@ -28,11 +28,11 @@ class Spawner(Protocol):
 
     transport: Any
 
-    def __init__(self, channel: int, owner: Reported) -> None:
-        """Tell *owner* what the spawner of *channel* says."""
+    def __init__(self, channel: int, owner: Reported, width: int = 1) -> None:
+        """Tell *owner* what the spawner of *channel* says; delivery numbers take *width* bytes."""
         self._channel = channel
         self._owner = owner
-        self._reports = ReportReader()
+        self._reports = ReportReader(width)
 
     def order(self, order: bytes) -> None:
         """Send an order; it is buffered while the spawner is slow."""

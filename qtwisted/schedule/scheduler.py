@@ -80,8 +80,9 @@ class Scheduler:
         settings: Settings,
         router: Router,
         limits: Sequence[int],
+        widths: Sequence[int] = (1, 1),
     ) -> None:
-        """Make all parts; nothing happens before ``start``."""
+        """Make all parts; nothing happens before ``start``. *limits* and *widths* are those of the channels."""
         self._clock = clock
         self._outside = outside
         self._ledger = ledger
@@ -98,7 +99,10 @@ class Scheduler:
         self.plans = Plans(ledger, sync, agenda, log, self.cleaner, seconds)
         self.endings = Endings(ledger, sync, agenda, times, log, self.cleaner, self.bounces, settings)
         self.endings.keeper = self.plans
-        channels = [Channel(limit, self._line(number)) for number, limit in enumerate(limits)]
+        channels = [
+            Channel(limit, self._line(number), width)
+            for number, (limit, width) in enumerate(zip(limits, widths, strict=True))
+        ]
         settler = Settler(ledger, sync, log)
         self.attempts = Attempts(
             ledger, agenda, times, log, settler, lifetime_for, channels, self._tables, seconds
@@ -169,7 +173,7 @@ class Scheduler:
         """Hear that a spawner is gone: finish what the other one has in hand, and end."""
         if self._is_over:
             return
-        if not self._is_exiting or self.attempts.channels[channel].used:
+        if not self._is_exiting or self.attempts.channels[channel].is_busy():
             self._log.say(alerts.LostSpawner())
         self.attempts.lost(channel)
         self.terminate()

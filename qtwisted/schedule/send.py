@@ -69,6 +69,9 @@ DOOR_AGAIN_FOR = 0.1
 
 CANNOT_START = 111
 
+#: how many bytes a delivery number takes on each channel
+Widths = tuple[int, int]
+
 
 class Line(Factory):
     """Gives the one connection of a socket its protocol."""
@@ -92,7 +95,9 @@ def steady() -> float:
 class Send:
     """The process: sockets, signals and files around a Scheduler."""
 
-    def __init__(self, reactor: Any, home: str, controls: Controls, ledger: Ledger, log: Log) -> None:
+    def __init__(
+        self, reactor: Any, home: str, controls: Controls, ledger: Ledger, log: Log, widths: Widths
+    ) -> None:
         """Hold what was opened; nothing runs yet."""
         self._reactor = reactor
         self._home = home
@@ -100,6 +105,7 @@ class Send:
         self._ledger = ledger
         self._log = log
         self._spawners: list[Spawner] = []
+        self._widths = widths
         self._watch: Watch | None = None
         self._trigger = Trigger(reactor, ledger.disk, lambda: self.scheduler.triggered())
         self._give_up_at = reactor.seconds() + DOOR_WITHIN
@@ -121,12 +127,13 @@ class Send:
             settings=self._controls.settings,
             router=self._controls.router,
             limits=limits,
+            widths=self._widths,
         )
 
     def adopt(self, fds: tuple[int, int]) -> None:
         """Take over the sockets to the spawners, which have said hello."""
         for channel, fd in enumerate(fds):
-            spawner = Spawner(channel, self.scheduler)
+            spawner = Spawner(channel, self.scheduler, self._widths[channel])
             self._spawners.append(spawner)
             self._adopt(fd, spawner)
 
@@ -213,12 +220,15 @@ class Send:
             self._reactor.stop()
 
 
-def greet(fd: int) -> int:
-    """Read a spawner's greeting: how many deliveries it can hold."""
-    hello = os.read(fd, 1)
-    if not hello:
-        raise Trouble(alerts.NoSpawner())
-    return hello[0]
+def greet(fd: int, width: int) -> int:
+    """Read a spawner's greeting of *width* bytes: how many deliveries it can hold."""
+    hello = b""
+    while len(hello) < width:
+        more = os.read(fd, width - len(hello))
+        if not more:
+            raise Trouble(alerts.NoSpawner())
+        hello += more
+    return int.from_bytes(hello, "little")
 
 
 def prepare(home: str, queue: str, split: int) -> tuple[Controls, Ledger]:
@@ -238,10 +248,12 @@ def prepare(home: str, queue: str, split: int) -> tuple[Controls, Ledger]:
     return controls, ledger
 
 
-def limit(wanted: tuple[int, int], fds: tuple[int, int]) -> tuple[int, int]:
+def limit(wanted: tuple[int, int], fds: tuple[int, int], widths: Widths) -> tuple[int, int]:
     """Wait for both greetings and give the limits of the channels."""
     try:
-        local, remote = (min(number, greet(fd)) for number, fd in zip(wanted, fds, strict=True))
+        local, remote = (
+            min(number, greet(fd, width)) for number, fd, width in zip(wanted, fds, widths, strict=True)
+        )
     except OSError:
         raise Trouble(alerts.NoSpawner()) from None
     return local, remote
@@ -280,15 +292,17 @@ def main(opened: Opened) -> None:
     os.umask(0o077)
     log = Log(reactor, Outlet(opened.fds["log"]).write)
     fds = (opened.fds["lspawn"], opened.fds["rspawn"])
+    # Unlike 1.02: the remote spawner may have more than 255 slots, and its delivery numbers two bytes.
+    widths = (1, int(opened.options.get("remote_width", "1")))
     try:
         controls, ledger = prepare(opened.home, opened.home + "/queue", opened.conf.split)
-        limits = limit(controls.concurrency, fds)
+        limits = limit(controls.concurrency, fds, widths)
     except Trouble as trouble:
         log.say(trouble.event)
         log.farewell()
         sys.exit(CANNOT_START)
     die_of_bugs(opened.fds["log"])
-    send = Send(reactor, opened.home, controls, ledger, log)
+    send = Send(reactor, opened.home, controls, ledger, log, widths)
     send.build(limits, os.environ, time.time)
     send.adopt(fds)
     reactor.callWhenRunning(send.catch_signals)

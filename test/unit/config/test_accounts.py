@@ -16,7 +16,8 @@ class AccountTests(SynchronousTestCase):
         """What is found is what pwd says of everyone."""
         for entry in pwd.getpwall()[:20]:
             name = entry.pw_name.encode()
-            self.assertEqual(account(name), Account(name, entry.pw_uid, entry.pw_gid, entry.pw_dir.encode()))
+            self.assertEqual(account(name), Account(name, entry.pw_uid, entry.pw_gid, entry.pw_dir.encode(),
+                                                    entry.pw_shell.encode()))
 
     def test_not_found(self) -> None:
         """A name that nobody has is no trouble, whatever bytes it holds."""

@@ -66,8 +66,8 @@ class ConfTests(ConfCase):
 
     def test_nonsense_is_told(self) -> None:
         """A value that makes no sense is an error with its file and line."""
-        self.put("conf-spawn", "256\n")
-        self.assertEqual(self.problem(), "conf/conf-spawn line 1: is out of range (1 to 255)")
+        self.put("conf-spawn", "10001\n")
+        self.assertEqual(self.problem(), "conf/conf-spawn line 1: is out of range (1 to 10000)")
         self.put("conf-spawn", "many\n")
         self.assertEqual(self.problem(), "conf/conf-spawn line 1: is not a number")
         self.put("conf-spawn", "1\n")

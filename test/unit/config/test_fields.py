@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.config import fields
 from qtwisted.config.control import Control, ControlError
+from qtwisted.config.security import NO_SECURITY
 
 #: every file of 1.02, its kind and its default
 TABLE = {
@@ -166,7 +167,7 @@ class SendTests(SliceCase):
         self.assertEqual(config.envnoathost, b"mx.example.org")
         self.assertEqual(config.bouncefrom, b"MAILER-DAEMON")
         self.assertEqual(config.bouncehost, b"mx.example.org")
-        self.assertEqual(config.double_bounce_recipient, b"postmaster@mx.example.org")
+        self.assertEqual((config.doublebounceto, config.doublebouncehost), (b"postmaster", b"mx.example.org"))
         self.assertEqual(config.locals, {b"mx.example.org"})
         self.assertEqual((config.percenthack, config.virtualdomains), (frozenset(), {}))
 
@@ -178,7 +179,7 @@ class SendTests(SliceCase):
         self.put("locals", b"a.B\n")
         config = fields.send(self.control)
         self.assertEqual((config.envnoathost, config.bouncehost), (b"envnoathost", b"bouncehost"))
-        self.assertEqual(config.double_bounce_recipient, b"postmaster@doublebouncehost")
+        self.assertEqual((config.doublebounceto, config.doublebouncehost), (b"postmaster", b"doublebouncehost"))
         self.assertEqual(config.locals, {b"a.b"})
 
     def test_numbers(self) -> None:
@@ -254,7 +255,9 @@ class RemoteTests(SliceCase):
 
     def test_defaults(self) -> None:
         """HELO is me, and there are no routes."""
-        self.assertEqual(fields.remote(self.control), (b"mx.example.org", {}, 60, 1200))
+        config = fields.remote(self.control)
+        self.assertEqual(config[:4], (b"mx.example.org", {}, 60, 1200))
+        self.assertEqual(config.security, NO_SECURITY)
 
     def test_files(self) -> None:
         """No floor is put under the timeouts; of two default routes the last wins; a line is no comment."""
@@ -262,7 +265,7 @@ class RemoteTests(SliceCase):
         self.put("smtproutes", b":r1\n:r2:26\nDom.example:\n")
         self.put("helohost", b"#comment\n")
         config = fields.remote(self.control)
-        self.assertEqual(config, (b"#comment", {b"": b"r2:26", b"dom.example": b""}, 0, 1200))
+        self.assertEqual(config[:4], (b"#comment", {b"": b"r2:26", b"dom.example": b""}, 0, 1200))
 
     def test_no_name(self) -> None:
         """Without helohost and me there is no name for HELO."""

@@ -1,0 +1,72 @@
+"""HOME/bin: a small script for each program, so that they start fast and are found where qmail had them.
+
+A script that pip writes spends most of its time on finding installed packages. Ours is told where they are,
+and the interpreter looks at nothing else: neither at the caller's environment nor at his directories.
+"""
+
+from __future__ import annotations
+
+import configparser
+import os
+import sys
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LONGEST_FIRST_LINE = 120
+"""Kernels before 5.1 cut the first line of a script at 127 bytes."""
+
+BODY = """\
+import os
+import sys
+os.environ.setdefault("QMAILHOME", {home!r})
+sys.path[0:0] = {path!r}
+from {module} import {function}
+sys.exit({function}())
+"""
+
+
+def programs() -> Iterator[tuple[str, str, str]]:
+    """Every program of this package: its name, its module and the function that runs it."""
+    for name, target in sorted(_targets().items()):
+        module, _, function = target.partition(":")
+        yield name, module, function
+
+
+def _targets() -> dict[str, str]:
+    """The console scripts, of the checkout we run from if it is one, else of the installed package."""
+    declared = os.path.join(package_root(), "setup.cfg")
+    if os.path.exists(declared):
+        parser = configparser.ConfigParser()
+        parser.read(declared)
+        lines = parser["options.entry_points"]["console_scripts"].strip().splitlines()
+        return {name.strip(): target.strip() for name, _, target in (line.partition("=") for line in lines)}
+    found = metadata.distribution("qtwisted").entry_points
+    return {entry.name: entry.value for entry in found if entry.group == "console_scripts"}
+
+
+def package_root() -> str:
+    """The directory that holds our package."""
+    import qtwisted
+
+    return os.path.dirname(os.path.dirname(os.path.abspath(str(qtwisted.__file__))))
+
+
+def import_path() -> list[str]:
+    """Where our package and those it is built on lie."""
+    import twisted
+
+    others = os.path.dirname(os.path.dirname(os.path.abspath(str(twisted.__file__))))
+    return list(dict.fromkeys([package_root(), others]))
+
+
+def script(home: str, module: str, function: str, interpreter: str = sys.executable) -> str:
+    """The text of a launcher for the programs of *home*, which $QMAILHOME can still override."""
+    body = BODY.format(home=home, path=import_path(), module=module, function=function)
+    first = f"#!{interpreter} -ISs\n"
+    if len(first) <= LONGEST_FIRST_LINE and " " not in interpreter:
+        return first + body
+    # The shell runs the second line and never sees the rest; to Python the line is a string.
+    return f"#!/bin/sh\n'''exec' '{interpreter}' -ISs \"$0\" \"$@\"\n' '''\n" + body

@@ -1,0 +1,173 @@
+"""twistd qmail -- run the mail system.
+
+Synopsis::
+
+    twistd [-n] qmail [--home DIR] [--smtp ENDPOINT]... [--qmtp ENDPOINT]... [--qmqp ENDPOINT]... [--fronts N]
+                      [--default-delivery TEXT] [--log COMMAND]
+
+One process, the master, opens the ports and starts all others: the fronts that receive mail, the door to the
+queue, send, and those who deliver. When one of them dies it is started again. The master itself touches no
+mail.
+
+``--home DIR``
+    the home of the mail system; default $QMAILHOME, else /var/qmail
+``--smtp ENDPOINT``
+    receive mail by SMTP on this Twisted server endpoint (``tcp:25``, ``tcp:2525:interface=127.0.0.1``,
+    ``tcp6:25``, ``unix:/some/path``, ``systemd:domain=INET:index=0``; ``haproxy:`` in front of any of them
+    when a proxy tells the client's address). May be given more than once. Port 0 takes a free port; the log
+    says which.
+``--qmtp ENDPOINT``, ``--qmqp ENDPOINT``
+    the same for QMTP, usually on port 209, and for QMQP, usually on port 628. QMQP serves only the addresses that
+    control/qmqpclients lists.
+``--fronts N``
+    how many processes receive mail; default: as many as there are processors
+``--default-delivery TEXT``
+    what is done with mail for users without instructions of their own; default ``./Mailbox``
+``--log COMMAND``
+    give the log to this program, run as the log user, instead of standard output
+
+Without any option for a service the ports come from control/listen, in lines such as ``smtp tcp:25``; without
+that file no port is opened and only the queue runs.
+
+With ``twistd -n`` each log line goes to standard output as it is. Without ``-n`` and without ``--log`` the
+lines go to ``splogger qmail``. The master says ``smtp: listening on 127.0.0.1 port 25`` for every port.
+
+Signals to the master: TERM and INT stop everything, after the deliveries that are running have ended; ALRM
+has all waiting mail tried again; HUP has the control files reread.
+
+Started by root, each process runs as the user that conf-users gives it. Otherwise all run as the user who
+started them; then nothing separates them, and mail can be delivered to that user only. The options ``--uid``,
+``--gid`` and ``--euid`` of twistd are refused.
+
+Exit codes: 1 when the mail system cannot be started (a line on standard error says why); else as twistd.
+
+Files: the home's ``control/``, ``queue/`` and ``run/``; see qmail-config(8), which makes a home.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from twisted.python import usage
+
+from qtwisted.admin.ports import StartError, Wish
+from qtwisted.system.roles import SERVICES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+    from qtwisted.admin.master import Master
+
+REFUSED = ("uid", "gid", "euid")
+DEFAULT_LOG = "splogger qmail"
+
+
+class Options(usage.Options):
+    """The command line of ``twistd qmail``."""
+
+    longdesc = "Runs the mail system of one home."
+
+    optParameters = [
+        ["home", None, None, "the home of the mail system [default: $QMAILHOME, else /var/qmail]"],
+        ["fronts", None, None, "how many processes receive mail [default: one for each processor]", int],
+        ["default-delivery", None, "./Mailbox", "what is done with mail for users without instructions"],
+        ["log", None, None, "give the log to this program instead of standard output"],
+    ]
+
+    def __init__(self) -> None:
+        """Begin with no ports."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self["listen"] = []
+
+    def postOptions(self) -> None:
+        """Check what can be checked at once, and settle what depends on twistd's own options."""
+        if self["fronts"] is not None and self["fronts"] < 1:
+            raise usage.UsageError("--fronts must be 1 or more")
+        if self["log"] is not None:
+            check_command(self["log"])
+        if self.parent is not None:
+            self.fit_in(self.parent)
+
+    def fit_in(self, twistd: Any) -> None:
+        """Refuse options of twistd that would break the separation of users, and keep its chatter out of the
+        log.
+        """
+        for name in REFUSED:
+            if twistd.get(name):
+                raise usage.UsageError(f"--{name} cannot be used with qmail: each role has a user of its own")
+        if self["log"] is None and not twistd.get("nodaemon"):
+            self["log"] = DEFAULT_LOG
+        if not (twistd.get("logfile") or twistd.get("logger") or twistd.get("syslog")):
+            twistd["logger"] = "qtwisted.admin.twistd.only_trouble"
+        if os.getuid() == 0 and twistd.get("pidfile") == "twistd.pid":
+            twistd["pidfile"] = ""  # root writes no file into whatever directory he happens to be in
+        sys.excepthook = one_line
+
+
+def listen_option(service: str) -> Callable[[Options, str], None]:
+    """The method that reads the option for one service."""
+
+    def option(self: Options, endpoint: str) -> None:
+        """Take one more endpoint; twistd shows the text below as the help for the option."""
+        self["listen"].append(Wish(service, endpoint, "--" + service))
+
+    option.__doc__ = f"serve {service.upper()} on this endpoint: {SERVICES[service]}"
+    return option
+
+
+for _service in SERVICES:
+    setattr(Options, "opt_" + _service, listen_option(_service))
+
+
+def check_command(command: str) -> None:
+    """Raise UsageError unless *command* can be taken apart as a shell would."""
+    import shlex
+
+    try:
+        words = shlex.split(command)
+    except ValueError as trouble:
+        raise usage.UsageError(f"--log: {trouble}") from None
+    if not words:
+        raise usage.UsageError("--log: no program named")
+
+
+def only_trouble() -> Any:
+    """What twistd itself logs: nothing but errors, and those to standard error, so that the log is mail's
+    alone.
+    """
+    from twisted.logger import (
+        FilteringLogObserver,
+        LogLevel,
+        LogLevelFilterPredicate,
+        textFileLogObserver,
+    )
+
+    trouble: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)
+    errors: Any = sys.__stderr__
+    observer: Any = textFileLogObserver(errors)
+    return FilteringLogObserver(observer, [trouble])
+
+
+def one_line(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+    """End with one line where the operator has to mend something, with a traceback where we have."""
+    if not issubclass(kind, StartError):
+        sys.__excepthook__(kind, value, trace)
+    elif sys.__stderr__ is not None:
+        sys.__stderr__.write(f"twistd qmail: fatal: {value}\n")
+
+
+def makeService(options: Options) -> Master:
+    """The mail system as a service: for twistd, for a .tac file, or as a part of a MultiService.
+
+    Nothing is opened or started before the service is. *options* may be an Options or any mapping with its
+    keys.
+    """
+    from qtwisted.admin.master import Master
+    from qtwisted.config.conf import home_dir
+
+    home = os.path.abspath(home_dir(os.environ, options["home"]))
+    return Master(home, options["listen"], options["fronts"], options["default-delivery"], options["log"])

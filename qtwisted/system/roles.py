@@ -1,0 +1,75 @@
+"""The roles of a running system: which process runs what, as whom, and whom it can talk to.
+
+This list is the security diagram. The master starts processes from it, the documents print it, and a test
+compares it with what really runs. A role that is handed no socket to another cannot reach it, whatever is
+done to it. (The two UNIX sockets of the door are reached by path; the door asks the kernel who is calling.)
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+Role = namedtuple("Role", "name module user group directory umask fds signals unit")
+Role.__doc__ = """One kind of process.
+
+name       what the process is called on its command line and in the log
+module     where its ``main(opened)`` is
+user       whose uid it runs under: a name of conf-users
+group      its only group: a name of conf-groups
+directory  where it works, below the home
+umask      what it takes away from the modes of new files
+fds        the descriptors it is handed besides ``log`` and ``lifeline``; a front gets one per listener
+signals    what the master forwards to it when it gets it itself
+unit       roles of one unit live and die together
+"""
+
+ROLES = (
+    Role("log", "qtwisted.system.logpump", "qmaill", "nofiles", "", 0o077, ("lines",), (), "log"),
+    Role("door", "qtwisted.store.door", "qmailq", "qmail", "queue", 0o033, ("users", "roles"), (), "door"),
+    Role("lspawn", "qtwisted.deliver.lspawn", "root", "qmail", "queue/mess", 0o077, ("orders",), (), "send"),
+    Role("rspawn", "qtwisted.deliver.rspawn", "qmailr", "qmail", "queue/mess", 0o077, ("orders",), (),
+         "send"),
+    Role("send", "qtwisted.schedule.send", "qmails", "qmail", "queue", 0o077, ("lspawn", "rspawn"),
+         ("HUP", "ALRM"), "send"),
+    Role("front", "qtwisted.accept.front", "qmaild", "nofiles", "", 0o077, ("crowd",), ("HUP",), "front"),
+    Role("auth", "qtwisted.trust.auth", "root", "nofiles", "", 0o077, ("attempts",), (), "pop3"),
+    Role("pop3", "qtwisted.accept.popfront", "qmaild", "nofiles", "", 0o077, ("auth",), (), "pop3"),
+)
+
+PAIRS = (
+    (("send", "lspawn"), ("lspawn", "orders")),
+    (("send", "rspawn"), ("rspawn", "orders")),
+    (("pop3", "auth"), ("auth", "attempts")),
+)
+"""Which two roles share a socket pair, and what each calls its end: (role, descriptor), (role,
+descriptor).
+"""
+
+DOOR_SOCKETS = {"users": "queue.sock", "roles": "queue-priv.sock"}
+"""The two UNIX sockets in HOME/run: what the door calls the descriptor, and the file's name."""
+
+SERVICES = {
+    "smtp": "mail from other hosts and from mail programs",
+    "qmtp": "mail from other hosts, faster",
+    "qmqp": "mail from hosts in control/qmqpclients, to anybody",
+    "pop3": "users who fetch their mail",
+}
+"""What a front can speak: the name of the option, of the word in control/listen, and of its listeners."""
+
+
+def server_of(service: str) -> str:
+    """The unit that serves *service*: its own, if it has one, else a front."""
+    return service if unit(service) else "front"
+
+
+def role(name: str) -> Role:
+    """The role called *name*."""
+    for row in ROLES:
+        if row.name == name:
+            return row
+    raise KeyError(name)
+
+
+def unit(name: str) -> tuple[Role, ...]:
+    """The roles that live and die together as *name*, in the order in which they are started."""
+    return tuple(row for row in ROLES if row.unit == name)

@@ -1,0 +1,65 @@
+"""A mail host that takes everything, for mail that leaves."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import SynchronousTestCase
+
+
+class Sink:
+    """Accepts SMTP connections one after the other and keeps what comes after DATA."""
+
+    def __init__(self, test: SynchronousTestCase) -> None:
+        """Listen on a free port of the loopback interface until the test is over."""
+        self.messages: list[bytes] = []
+        self.recipients: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        thread = threading.Thread(target=self._serve, daemon=True)
+        thread.start()
+        test.addCleanup(thread.join, 10)
+        test.addCleanup(self._listener.close)
+        test.addCleanup(self._listener.shutdown, socket.SHUT_RDWR)
+
+    def _serve(self) -> None:
+        """Take connections until the listener is closed."""
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection, connection.makefile("rwb") as talk:
+                try:
+                    self._talk(talk)
+                except OSError:
+                    pass  # the other side has had enough
+
+    def _talk(self, talk) -> None:  # type: ignore[no-untyped-def]
+        """One session."""
+        self._say(talk, b"220 sink.example")
+        while line := talk.readline():
+            verb = line[:4].upper()
+            if verb == b"RCPT":
+                self.recipients.append(line.strip())
+            if verb == b"DATA":
+                self._say(talk, b"354 go on")
+                self.messages.append(self._body(talk))
+            self._say(talk, b"221 bye" if verb == b"QUIT" else b"250 ok")
+            if verb == b"QUIT":
+                return
+
+    def _body(self, talk) -> bytes:  # type: ignore[no-untyped-def]
+        """Everything up to the dot."""
+        body = b""
+        while (line := talk.readline()) not in (b".\r\n", b""):
+            body += line
+        return body
+
+    def _say(self, talk, line: bytes) -> None:  # type: ignore[no-untyped-def]
+        """Send one line."""
+        talk.write(line + b"\r\n")
+        talk.flush()

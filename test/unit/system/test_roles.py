@@ -1,0 +1,44 @@
+"""Tests for qtwisted.system.roles: the list of roles is the security diagram, so it is pinned here."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from qtwisted.config import conf
+from qtwisted.system import roles
+
+
+class RolesTests(SynchronousTestCase):
+    """Who runs as whom, and who can talk to whom."""
+
+    def test_users(self) -> None:
+        """Each role has the user and the group of qmail's table; only lspawn keeps root's uid."""
+        self.assertEqual(
+            {row.name: (row.user, row.group) for row in roles.ROLES},
+            {"log": ("qmaill", "nofiles"), "door": ("qmailq", "qmail"), "send": ("qmails", "qmail"),
+             "lspawn": ("root", "qmail"), "rspawn": ("qmailr", "qmail"), "front": ("qmaild", "nofiles")})
+
+    def test_users_exist(self) -> None:
+        """Every user is one of conf-users."""
+        for row in roles.ROLES:
+            self.assertIn(row.user, conf.ROLES)
+
+    def test_pairs(self) -> None:
+        """Only send talks to the two spawners; both ends are declared by their roles, and nothing else is."""
+        self.assertEqual(roles.PAIRS, ((("send", "lspawn"), ("lspawn", "orders")),
+                                       (("send", "rspawn"), ("rspawn", "orders"))))
+        declared = {(row.name, fd) for row in roles.ROLES if row.unit == "send" for fd in row.fds}
+        self.assertEqual(declared, {end for pair in roles.PAIRS for end in pair})
+
+    def test_units(self) -> None:
+        """send, lspawn and rspawn live and die together; everybody else alone."""
+        self.assertEqual({row.name for row in roles.unit("send")}, {"send", "lspawn", "rspawn"})
+        for name in ("log", "door", "front"):
+            self.assertEqual([row.name for row in roles.unit(name)], [name])
+
+    def test_signals(self) -> None:
+        """HUP reaches who rereads control files, ALRM reaches send; nobody else may be sent either."""
+        self.assertEqual({row.name: row.signals for row in roles.ROLES if row.signals},
+                         {"send": ("HUP", "ALRM"), "front": ("HUP",)})
+
+    def test_unknown(self) -> None:
+        """There is no role by another name."""
+        self.assertRaises(KeyError, roles.role, "smtpd")
