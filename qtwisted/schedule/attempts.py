@@ -147,6 +147,7 @@ class Attempts:
         self._outcome: Outcome | None = None
         self._settling = 0
         self.is_exiting = False
+        self.is_held_back: Callable[[], bool] = lambda: False
 
     def report_to(self, outcome: Outcome) -> None:
         """Let *outcome* decide about messages in memory."""
@@ -165,15 +166,19 @@ class Attempts:
         """Go on with one channel."""
         channel = self.channels[number]
         for _ in range(RECORDS_A_TURN):
-            if not channel.can_deliver() or (channel.job is None and not self._open(number)):
+            if not self._can_start(channel) or (channel.job is None and not self._open(number)):
                 return False
             self._step(channel)
         return True
 
     def is_open(self) -> tuple[bool, bool]:
         """Say which channels could take up a message that becomes due."""
-        local, remote = (each.job is None and each.can_deliver() and not self.is_exiting for each in self.channels)
+        local, remote = (each.job is None and self._can_start(each) and not self.is_exiting for each in self.channels)
         return local, remote
+
+    def _can_start(self, channel: Channel) -> bool:
+        """Can this channel take a delivery, and does nothing hold back all of them?"""
+        return channel.can_deliver() and not self.is_held_back()
 
     def _open(self, number: int) -> bool:
         """Open the recipient file of the next message that is due, if there is one."""

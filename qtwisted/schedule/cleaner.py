@@ -37,6 +37,11 @@ class Cleaner:
         """Is every command answered?"""
         return not self._removing
 
+    @property
+    def unanswered(self) -> int:
+        """How many messages are on their way out."""
+        return len(self._removing)
+
     def is_removing(self, number: int) -> bool:
         """Is a message on its way out?"""
         return number in self._removing

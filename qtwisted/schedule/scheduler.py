@@ -60,6 +60,8 @@ if TYPE_CHECKING:
 LONGEST_SLEEP = 86400
 #: how often a note on the clocks is left for a later run
 STAMP_EVERY = 600
+#: so many messages may be done with and not yet removed, each a duplicate if we die now; then deliveries wait
+REMOVALS_MAX = 100
 #: how long the end waits for the door and the disk once no delivery runs any more
 PARTING_FOR = 20.0
 
@@ -108,6 +110,7 @@ class Scheduler:
             ledger, agenda, times, log, settler, lifetime_for, channels, self._tables, seconds
         )
         self.attempts.report_to(self)
+        self.attempts.is_held_back = lambda: self.cleaner.unanswered >= REMOVALS_MAX
         self.arrivals = Arrivals(
             ledger, agenda, times, log, self.attempts, self.plans, self.endings, self.cleaner, self._tables, seconds
         )

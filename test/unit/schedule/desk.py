@@ -129,6 +129,7 @@ class Desk:
                 HOST, [HOST], wanted.get("percenthack", ()), wanted.get("virtualdomains", {})
             ),
             limits=wanted.get("limits", (10, 20)),
+            widths=wanted.get("widths", (1, 1)),
         )
 
     def start(self):
@@ -146,8 +147,10 @@ class Desk:
 
     def order(self, channel, order):
         """Take an order: (channel, slot, messid, sender, recipient)."""
-        messid, sender, recipient, _ = order[1:].split(b"\0")
-        self.orders.append((channel, order[0], messid.decode(), sender, recipient))
+        width = self.settings.get("widths", (1, 1))[channel]
+        messid, sender, recipient, _ = order[width:].split(b"\0")
+        slot = int.from_bytes(order[:width], "little")
+        self.orders.append((channel, slot, messid.decode(), sender, recipient))
 
     def clean(self, command, answer):
         """Take a command for the door."""

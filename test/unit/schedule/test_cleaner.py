@@ -6,6 +6,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import TestCase
 
 from qtwisted.schedule.cleaner import Cleaner
+from qtwisted.schedule.scheduler import REMOVALS_MAX
+from test.unit.schedule.desk import Desk
 
 
 class Commands(TestCase):
@@ -48,3 +50,21 @@ class Commands(TestCase):
         self.assertEqual(heard, [])
         self.clock.advance(1)
         self.assertEqual(heard, ["again", "tried"])
+
+
+class HeldBack(TestCase):
+    """Messages that are done with and still in the queue are each a duplicate if the power fails."""
+
+    def test_deliveries_wait_for_removals(self):
+        """When the door has many removals to answer no delivery begins, and all go on when it has."""
+        desk = Desk(self.mktemp())
+        desk.start()
+        desk.door.held = []
+        for _ in range(REMOVALS_MAX + 5):
+            desk.arrive(b"a@remote.example")
+            if desk.orders and len(desk.orders) > len(desk.door.commands):
+                desk.report(b"K")
+        self.assertEqual((len(desk.orders), len(desk.door.commands)), (REMOVALS_MAX, REMOVALS_MAX))
+        desk.door.release()
+        desk.settle()
+        self.assertEqual(len(desk.orders), REMOVALS_MAX + 5)
