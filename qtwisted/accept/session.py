@@ -164,6 +164,8 @@ class Session(Protocol):
             else:
                 event.put_to(self._receiver)
         self._receiver.closed()
+        # it may know us until its last message is answered; a ring of two would wait for the collector
+        self._receiver = None
         if self._ended is not None:
             self._ended(self)
 

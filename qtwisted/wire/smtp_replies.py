@@ -28,7 +28,7 @@ TOO_BIG = Reply(552, b"sorry, that message size exceeds my databytes limit (#5.3
 TIMED_OUT = Reply(451, b"timeout (#4.4.2)")
 
 # Unlike 1.02: command lines, the recipients of a message, errors, commands that do no work and connections
-# are limited, each with a reply of its own.
+# are limited, each with a reply of its own; a client that tcprules denies gets one, too.
 LINE_TOO_LONG = Reply(500, b"5.5.2 line too long")
 NO_LINE_END = Reply(421, b"4.7.0 that line has no end")
 TOO_MANY_RECIPIENTS = Reply(452, b"4.5.3 too many recipients")
@@ -36,6 +36,7 @@ TOO_MANY_ERRORS = Reply(421, b"4.7.0 too many errors")
 TOO_MANY_COMMANDS = Reply(421, b"4.7.0 too many commands without mail")
 TOO_MANY_CONNECTIONS = Reply(421, b"4.3.2 too many connections")
 TOO_MANY_FROM_YOU = Reply(421, b"4.7.0 too many connections from your address")
+NOT_SERVED = Reply(421, b"4.7.0 no mail is taken from your address")
 SHUTTING_DOWN = Reply(421, b"4.3.2 shutting down")
 BAD_PARAMETER = Reply(501, b"5.5.4 that parameter makes no sense")
 UNKNOWN_PARAMETER = Reply(555, b"5.5.4 unknown parameter")
