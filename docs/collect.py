@@ -1,11 +1,12 @@
-"""Writes the documents that are parts of the program text: docs/unlike.rst and docs/man/PROGRAM.rst.
+"""Writes the documents that are parts of the program text: unlike.rst, control.rst and man/PROGRAM.rst in docs.
 
     python docs/collect.py          writes them
     python docs/collect.py --check  says which of them are not as they would be written, exit code 1 if any
 
 Every difference from qmail 1.02 stands where it is made, in a docstring or a comment, and begins with the words
-"Unlike 1.02:". unlike.rst is the list of them. The docstring of a program's module is its manual page; where one
-module holds several programs, the docstring of each one's function is.
+"Unlike 1.02:". unlike.rst is the list of them. control.rst lists the control files as config/fields.py declares
+them. The docstring of a program's module is its manual page; where one module holds several programs, the
+docstring of each one's function is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import ast
 import configparser
 import io
 import sys
+import textwrap
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -215,12 +217,53 @@ def faults(name: str, text: str) -> list[str]:
     return found + [f"there is no section {title}" for title in SECTIONS if title not in there]
 
 
+# ---- control files
+
+CONTROL_INTRODUCTION = """\
+=============
+Control files
+=============
+
+.. Made by docs/collect.py from qtwisted/config/fields.py. Change it there.
+
+Each lies in the home's ``control`` directory. A *line* is the first line of its file; an *integer* the digits that
+line begins with; a *list* has an entry on each line, without those that begin with ``#``; a *mapping* is a list of
+``key:value``; a *pem* file holds certificates or keys. Files marked with a star are not known to qmail 1.02.
+"""
+
+
+def control(root: Path = ROOT) -> str:
+    """Write the list of all control files."""
+    sys.path.insert(0, str(root))
+    try:
+        from qtwisted.config.fields import ALL
+    finally:
+        sys.path.pop(0)
+    items = []
+    for field in sorted(ALL, key=lambda each: each.name):
+        star = " *" if field.is_ours else ""
+        facts = [field.kind, _default(field.default, field.defaults_to_me), "read by " + ", ".join(field.readers)]
+        if field.rereads:
+            facts.append("read again on HUP")
+        text = f"{field.sentence} ({'; '.join(facts)}.)"
+        items.append(f"{field.name}{star}\n" + textwrap.indent(textwrap.fill(text, 106, break_on_hyphens=False), "    "))
+    return CONTROL_INTRODUCTION + "\n" + "\n\n".join(items) + "\n"
+
+
+def _default(default: bytes | int | None, is_me: bool) -> str:
+    """Say what holds without the file."""
+    literal = default.decode() if isinstance(default, bytes) else default
+    if is_me:
+        return "default: control/me" + ("" if literal is None else f", else {literal}")
+    return "no default" if literal is None else f"default: {literal}"
+
+
 # ---- files
 
 
 def documents(root: Path = ROOT) -> dict[Path, str]:
     """Give every document with the text it should have."""
-    written = {root / "docs" / "unlike.rst": unlike(root)}
+    written = {root / "docs" / "unlike.rst": unlike(root), root / "docs" / "control.rst": control(root)}
     for name, (module, function) in programs(root).items():
         source = module.relative_to(root).as_posix()
         written[root / "docs" / "man" / f"{name}.rst"] = page(name, manual(module, function), source)

@@ -2,8 +2,8 @@
 
 Synopsis::
 
-    twistd [-n] qmail [--home DIR] [--smtp ENDPOINT]... [--qmtp ENDPOINT]... [--qmqp ENDPOINT]... [--fronts N]
-                      [--default-delivery TEXT] [--log COMMAND]
+    twistd [-n] qmail [--home DIR] [--smtp ENDPOINT]... [--qmtp ENDPOINT]... [--qmqp ENDPOINT]...
+                      [--pop3 ENDPOINT]... [--fronts N] [--default-delivery TEXT] [--log COMMAND]
 
 One process, the master, opens the ports and starts all others: the fronts that receive mail, the door to the
 queue, send, and those who deliver. When one of them dies it is started again. The master itself touches no
@@ -19,6 +19,9 @@ mail.
 ``--qmtp ENDPOINT``, ``--qmqp ENDPOINT``
     the same for QMTP, usually on port 209, and for QMQP, usually on port 628. QMQP serves only the addresses that
     control/qmqpclients lists.
+``--pop3 ENDPOINT``
+    let users fetch their mail by POP3, usually on port 110. The program that control/checkpassword names checks
+    their passwords, usually qmail-checkpassword-system(8); sessions run as the owners of the mailboxes.
 ``--fronts N``
     how many processes receive mail; default: as many as there are processors
 ``--default-delivery TEXT``

@@ -109,7 +109,7 @@ ALL: tuple[Field, ...] = (
     # not in 1.02
     Field("checkpassword", LINE, b"qmail-checkpassword-system", _POP3, "Checks passwords.", is_ours=True),
     Field("clientcert.pem", PEM, None, _REMOTE, "Our certificate and its key, for servers that ask.", is_ours=True),
-    _limit("concurrencydestination", 20, ("qmail-rspawn",), "Most connections to one destination at a time."),
+    _limit("concurrencydestination", 20, ("qmail-rspawn",), "Most connections to one destination; 0 is no limit."),
     _limit("concurrencyincoming", 1000, _SERVERS, "Most connections of clients at a time to one service."),
     _limit("concurrencypop3", 200, _POP3, "Most POP3 clients at a time; 0 is no limit."),
     _limit("helolines", 1, _SMTPD, "1: HELO lists PIPELINING and 8BITMIME as in 1.02; 0: one line."),

@@ -95,7 +95,7 @@ def _policy(line: int, entry: bytes) -> tuple[bytes, Policy]:
     level, colon, name = value.partition(b":")
     if fold(level) not in _LEVELS:
         raise ControlError("control/tlsdestinations", line, "must say none, may, encrypt, verify or verify:name")
-    if colon and (fold(level) != VERIFY or not name or not name.isascii()):
+    if colon and (fold(level) != VERIFY or not name or any(not 33 <= byte <= 126 for byte in name)):
         raise ControlError("control/tlsdestinations", line, "must have a name after verify: and nowhere else")
     return key, Policy(fold(level), name.decode() if colon else None)
 

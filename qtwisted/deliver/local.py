@@ -14,7 +14,8 @@ With ``-n`` nothing is delivered; what would be done is described. ``-N``, which
 The last lines printed are ``did F+G+P``, with the number of file deliveries, forwards and programs, and, if anything
 was forwarded, ``qp N`` with the number the queue gave the copy.
 
-qmail-lspawn does the same in its own children, through ``qtwisted.deliver.delivery``, without starting this program.
+qmail-lspawn does the same in its own children, through ``qtwisted.deliver.user.delivery``, without starting this
+program.
 
 Exit codes: 0 delivered, 100 failed for good, 111 failed for now; the reason is on standard error.
 
@@ -28,11 +29,11 @@ from __future__ import annotations
 import os
 import sys
 
-from qtwisted.deliver.delivery import Settings, deliver, describe
-from qtwisted.deliver.message import Message
-from qtwisted.deliver.outcome import REFUSED
-from qtwisted.deliver.output import Printed
-from qtwisted.deliver.request import Request
+from qtwisted.deliver.user.delivery import Settings, deliver, describe
+from qtwisted.deliver.user.message import Message
+from qtwisted.deliver.user.outcome import REFUSED
+from qtwisted.deliver.user.output import Printed
+from qtwisted.deliver.user.request import Request
 from qtwisted.model.options import OptionError, getopt
 from qtwisted.system import ending
 

@@ -36,12 +36,12 @@ import socket
 import sys
 from time import monotonic
 
-from qtwisted.deliver import shares, worker
-from qtwisted.deliver.delivery import Settings
-from qtwisted.deliver.dispatch import Dispatch
-from qtwisted.deliver.lookup import Lookup
-from qtwisted.deliver.worker import ACCOUNTS, Identity
-from qtwisted.deliver.workers import Workers
+from qtwisted.deliver.user import shares, worker
+from qtwisted.deliver.user.delivery import Settings
+from qtwisted.deliver.user.dispatch import Dispatch
+from qtwisted.deliver.user.lookup import Lookup
+from qtwisted.deliver.user.worker import ACCOUNTS, Identity
+from qtwisted.deliver.user.workers import Workers
 from qtwisted.system import privileges
 from qtwisted.wire.spawn import OrderReader, Report, hello_bytes, report_bytes
 
@@ -186,7 +186,7 @@ def serve(reader: int, writer: int, home: str, conf: Conf, ids: Ids, default: by
     """Be qmail-lspawn until the orders end; the current directory is queue/mess."""
     from qtwisted.config.control import Control
 
-    slots = conf.spawn
+    slots = min(conf.spawn, 255)
     control = Control(home)
     concurrency = max(1, min(slots, control.integer("concurrencylocal", 10)))
     is_root = os.geteuid() == 0

@@ -37,8 +37,8 @@ def finish(pid: int) -> int:
 def feed(argv: Sequence[bytes], head: bytes, body: Iterable[bytes]) -> int:
     """Run a program with ``head`` and then ``body`` on its descriptor 0; give its exit code.
 
-    A program need not read what fits into the pipe. Raises OSError where it cannot be started, BrokenPipeError when it
-    stops reading while there is more, Crashed when it is killed, and whatever ``body`` raises.
+    A program need not read what fits into the pipe. Raises OSError where it cannot be started, BrokenPipeError when
+    it stops reading while there is more, Crashed when it is killed, and whatever ``body`` raises.
     """
     reading, writing = os.pipe()
     try:

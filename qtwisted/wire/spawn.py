@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 REPORTMAX = 10000
 """Longest report qmail-send keeps, its delivery number included; more is thrown away (qmail-send.c)."""
 
+LENT = b"w"
+"""With numbers of two bytes, what the remote spawner reports when a delivery that only waits lends its slot: it is
+not over, but another may be ordered in its place. The report on its end follows."""
+
+LENT_MAX = 1000
+"""So many deliveries may have lent their slots; their numbers go on after the slots."""
+
 FIELDMAX = 32768
 """Longest messid, sender or recipient a spawner collects."""
 

@@ -7,7 +7,7 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.deliver.shares import PUT_OFF
+from qtwisted.deliver.user.shares import PUT_OFF
 from test.kit.lspawn import OF_THE_SHELL, VARIABLES, Lspawn, program
 from test.kit.running import wait_until
 from test.kit.world import NOT_ROOT, QMAIL, ROLES, World

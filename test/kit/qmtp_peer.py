@@ -22,7 +22,7 @@ def take_netstring(data: bytes) -> tuple[bytes | None, bytes]:
 
 
 class QmtpScript(Script):
-    """What a QMTP server says to each recipient, in turn, the last answer again and again; bytes go out as they are."""
+    """What a QMTP server says to each recipient, in turn, the last answer again and again."""
 
     def __init__(self, *answers: bytes, greeting: bytes | None = None) -> None:
         """Say ``Kok`` to everybody if nothing is given; a ``greeting`` would be wrong."""

@@ -7,10 +7,10 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from qtwisted.config.fields import RemoteConfig
-from qtwisted.deliver.letters import Message
-from qtwisted.deliver.sending import Remote
-from qtwisted.deliver.slots import Delivery
-from qtwisted.deliver.traffic import Traffic
+from qtwisted.deliver.host.letters import Message
+from qtwisted.deliver.host.sending import Remote
+from qtwisted.deliver.host.slots import Delivery
+from qtwisted.deliver.host.traffic import Traffic
 from test.kit.resolver import TableResolver
 from test.kit.smtp_peer import Network, Script
 

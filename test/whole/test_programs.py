@@ -7,8 +7,8 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.deliver import programs
-from qtwisted.deliver.output import Report
+from qtwisted.deliver.user import programs
+from qtwisted.deliver.user.output import Report
 
 
 def is_inheritable(fd: int) -> bool:

@@ -6,12 +6,9 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.wire.dialogue import ANSWER, CLOSE, DATA, Wait
+from qtwisted.wire.dialogue import ANSWER, CLOSE, DATA
 from qtwisted.wire.smtp_client import (
     NOT_OFFERED,
-    BodyWanted,
-    Finished,
-    Outcome,
     PeerReply,
     Ready,
     SmtpClient,
@@ -21,66 +18,7 @@ from qtwisted.wire.smtp_client import (
     Trouble,
     speakable,
 )
-
-EHLO_OK = b"250-server\r\n250 8BITMIME\r\n"
-ONE = Transaction(b"s@x", (b"r@d",))
-THREE = Transaction(b"s@x", (b"r1@d", b"r2@d", b"r3@d"))
-MESSAGE = b"Subject: x\n\nhi\n.dot\n..\n"
-LINES = b"Subject: x\r\n\r\nhi\r\n..dot\r\n...\r\n.\r\n"
-
-
-class Talk:
-    """Drives a core through a dialogue and writes down what it says."""
-
-    def __init__(self, transaction: Transaction = ONE, message: bytes = MESSAGE, extended: bool = True) -> None:
-        """Have one transaction to give."""
-        self.core = SmtpClient(b"mx.example.org", extended)
-        self.said: list[bytes] = []
-        self.outcomes: list[Outcome] = []
-        self.todo: list[Transaction | None] = [transaction, None]
-        self.message = message
-        self.wait: Wait = DATA
-
-    def hear(self, *replies: bytes) -> Talk:
-        """Hear replies of the server, each after everything was said."""
-        for reply in replies:
-            self.core.received(reply)
-            self.go_on()
-        return self
-
-    def go_on(self) -> None:
-        """Deal with all events."""
-        body = [self.message, b""]
-        while not isinstance(event := self.core.next(), Wait):
-            if isinstance(event, Ready):
-                self.core.answer(self.todo.pop(0))
-            elif isinstance(event, BodyWanted):
-                self.core.answer(body.pop(0))
-            elif isinstance(event, Finished):
-                self.outcomes.append(event.outcome)
-        self.wait = event
-        words = self.core.take()
-        if words:
-            self.said.append(words)
-
-    def lose(self) -> Talk:
-        """Lose the connection."""
-        self.core.lost()
-        self.go_on()
-        return self
-
-
-class ClientCase(SynchronousTestCase):
-    """Checks outcomes."""
-
-    def check(
-        self, talk: Talk, step: Step, code: int | None, *recipients: int, trouble: Trouble | None = None
-    ) -> None:
-        """The only outcome is this one."""
-        [outcome] = talk.outcomes
-        found = None if outcome.reply is None else outcome.reply.code
-        codes = tuple(reply.code for reply in outcome.recipients)
-        self.assertEqual((outcome.step, found, codes, outcome.trouble), (step, code, recipients, trouble))
+from test.kit.smtp_talk import EHLO_OK, LINES, ONE, REPLIES, THREE, ClientCase, Talk
 
 
 class DialogueTests(ClientCase):
@@ -225,20 +163,19 @@ class RefusalTests(ClientCase):
 class LossTests(ClientCase):
     """What a lost connection means at each step."""
 
-    REPLIES = (b"220 s\r\n", EHLO_OK, b"250 s\r\n", b"250 r\r\n", b"354 go\r\n", b"250 done\r\n")
     STEPS = (Step.GREETING, Step.HELLO, Step.MAIL, Step.RECIPIENTS, Step.DATA, Step.MESSAGE)
 
     def test_lost(self) -> None:
         """Before the message is sent nothing is lost; after that the server may have it."""
         for heard, step in enumerate(self.STEPS):
-            talk = Talk().hear(*self.REPLIES[:heard]).lose()
+            talk = Talk().hear(*REPLIES[:heard]).lose()
             died = Trouble.DIED_UNANSWERED if step is Step.MESSAGE else Trouble.DIED
             self.check(talk, step, None, *[250] * (heard > 3), trouble=died)
             self.assertIs(talk.wait, CLOSE)
 
     def test_lost_in_the_message(self) -> None:
         """While the final dot has not been said there can be no duplicate."""
-        talk = Talk().hear(*self.REPLIES[:4])
+        talk = Talk().hear(*REPLIES[:4])
         talk.core.received(b"354 go\r\n")
         talk.core.next()
         talk.core.answer(b"piece")
@@ -257,7 +194,7 @@ class LossTests(ClientCase):
 
     def test_unreadable_message(self) -> None:
         """A message that cannot be read to its end is not ended, and nothing more is said."""
-        talk = Talk().hear(*self.REPLIES[:4])
+        talk = Talk().hear(*REPLIES[:4])
         talk.core.received(b"354 go\r\n")
         talk.core.next()
         talk.core.answer(b"piece")
@@ -269,7 +206,7 @@ class LossTests(ClientCase):
     def test_overlong_reply(self) -> None:
         """A server whose reply does not end is hung up on, at any step."""
         for heard in range(5):
-            talk = Talk().hear(*self.REPLIES[:heard])
+            talk = Talk().hear(*REPLIES[:heard])
             talk.hear(*[b"2" * 8192] * 9)
             self.assertEqual([outcome.trouble for outcome in talk.outcomes], [Trouble.DIED])
 
@@ -285,7 +222,7 @@ class EarlyTests(ClientCase):
 
     def test_extra_reply(self) -> None:
         """A second reply to one command ends the session at any step, and moves no other reply."""
-        replies = LossTests.REPLIES
+        replies = REPLIES
         for heard in range(5):
             talk = Talk(THREE).hear(*replies[:heard], replies[heard] + b"250 again\r\n")
             self.assertEqual([outcome.trouble for outcome in talk.outcomes], [Trouble.SPOKE_EARLY] * (heard != 1))
@@ -298,7 +235,7 @@ class EarlyTests(ClientCase):
 
     def test_reply_in_the_message(self) -> None:
         """A reply before the final dot is no reply to it, and is quoted."""
-        talk = Talk().hear(*LossTests.REPLIES[:4])
+        talk = Talk().hear(*REPLIES[:4])
         talk.core.received(b"354 go\r\n")
         talk.core.next()
         talk.core.answer(b"piece")
@@ -310,7 +247,7 @@ class EarlyTests(ClientCase):
 
     def test_after_success(self) -> None:
         """What comes after the reply to the message changes nothing."""
-        talk = Talk().hear(*LossTests.REPLIES[:5], b"250 done\r\n421 bye\r\n")
+        talk = Talk().hear(*REPLIES[:5], b"250 done\r\n421 bye\r\n")
         self.check(talk, Step.MESSAGE, 250, 250)
         self.assertTrue(talk.outcomes[0].accepted)
         self.assertIs(talk.wait, CLOSE)
@@ -379,7 +316,7 @@ class EveryStateTests(SynchronousTestCase):
         """After any one input in any state the core waits, asks or is closed, and says only whole lines."""
         for heard in range(6):
             for given in self.INPUTS:
-                talk = Talk().hear(*LossTests.REPLIES[:heard])
+                talk = Talk().hear(*REPLIES[:heard])
                 if given is None:
                     talk.lose()
                 else:

@@ -1,0 +1,1 @@
+"""Host: finds the servers of a host and hands them mail."""
