@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RUN_BY = (
     "test/whole/test_single.py",
     "test/unit/accept/test_embedding.py",
-    "test/unit/deliver/test_sending.py",
+    "test/unit/deliver/host/test_sending.py",
 )
 
 #: the page names homes where the test has some of its own
