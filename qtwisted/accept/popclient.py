@@ -15,13 +15,14 @@ import math
 import secrets
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
 from qtwisted.accept.gate import Crowd
 from qtwisted.accept.listen import client_ip
 from qtwisted.accept.popup import IDLE_FOR, LAST_WORDS
+from qtwisted.accept.session import LINGER_FOR
 from qtwisted.config import fields
 from qtwisted.config.control import Control, ControlError
 from qtwisted.config.fresh import fresh
@@ -48,22 +49,41 @@ if TYPE_CHECKING:
             Raises OSError or ProtocolError where that cannot be done; else the client hears how it ends.
             """
 
+
 #: seconds after which a failed login is forgiven entirely
 FORGIVEN_FOR = 60.0
-#: seconds for what a session has said before it ended, where something keeps its connection open
+#: seconds of silence after which a session is over whose process has ended, though something keeps its connection
 DRAIN_FOR = 5.0
 
 TOO_MANY_FAILURES = b"-ERR too many failed logins, try again in a minute\r\n"
 TOO_MANY_CONNECTIONS = b"-ERR too many connections, try again later\r\n"
 NO_CONTROLS = b"-ERR unable to read controls\r\n"
-NOT_AUTHORIZED = LAST_WORDS[logins.REFUSED]
 
 
-@implementer(IHalfCloseableProtocol)
-class Session(Protocol):
-    """Our end of the connection to the process that serves a client who has logged in."""
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class Side(Protocol):
+    """One of two connections between which bytes are carried: reads no faster than the other one writes."""
 
     transport: Any
+    #: is nothing read, because the other side has enough?
+    is_paused = False
+
+    def pauseProducing(self) -> None:
+        """The other side has enough."""
+        self.is_paused = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The other side takes more."""
+        self.is_paused = False
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The other side is gone; what is still to be said here is said all the same."""
+
+
+class Session(Side):
+    """Our end of the connection to the process that serves a client who has logged in."""
 
     def __init__(self, client: Client) -> None:
         """Belong to a client."""
@@ -85,11 +105,8 @@ class Session(Protocol):
         self._client.session_finished()
 
 
-@implementer(IHalfCloseableProtocol)
-class Client(Protocol):
+class Client(Side):
     """One client from the network."""
-
-    transport: Any
 
     def __init__(self, front: PopFactory, ip: bytes, stamp: bytes, refusal: bytes) -> None:
         """Take the address of the client, and the words that send it away, if it must not come in."""
@@ -106,6 +123,8 @@ class Client(Protocol):
         self._ending: bytes | None = None
         self._idle: Any = None
         self._later: Any = None
+        self._input_ended = False
+        self._is_closing = False
         self._is_gone = False
 
     # What Twisted calls.
@@ -114,14 +133,15 @@ class Client(Protocol):
         """Greet the client, or send it away."""
         self._idle = self._clock.callLater(IDLE_FOR, self._ring)
         if self._refusal:
-            self._core.lost()
-            self._core.take()
-            self.transport.write(self._refusal)
-        self._converse()
+            self._close(self._refusal)
+        else:
+            self._converse()
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the client says, to its session if it has one."""
         self._heard_at = self._clock.seconds()
+        if self._is_closing:
+            return
         if self._session is not None:
             self._session.transport.write(data)
         else:
@@ -130,7 +150,8 @@ class Client(Protocol):
 
     def readConnectionLost(self) -> None:
         """The client will say no more, but may still listen."""
-        if self._session is None:
+        self._input_ended = True
+        if self._session is None or self._is_closing:
             self.transport.loseConnection()
         else:
             # a producer that may be asked for more would put off the end
@@ -138,7 +159,8 @@ class Client(Protocol):
             self._session.transport.loseWriteConnection()
 
     def writeConnectionLost(self) -> None:
-        """Our own half is closed."""
+        """Our last words are with the kernel, which takes them to the client even when we have closed."""
+        self._later = self._clock.callLater(LINGER_FOR, self.transport.loseConnection)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         """The client has gone; its session sees the end."""
@@ -172,7 +194,15 @@ class Client(Protocol):
         if self._has_heard_all or self._is_gone:
             self._finish()
         else:
-            self._later = self._clock.callLater(DRAIN_FOR, self.session_finished)
+            self._later = self._clock.callLater(DRAIN_FOR, self._drain)
+
+    def _drain(self) -> None:
+        """Wait for the last bytes of a session whose process has ended, while there are any."""
+        assert self._session is not None
+        if self._session.is_paused or self._clock.seconds() - self._heard_at < DRAIN_FOR:
+            self._later = self._clock.callLater(DRAIN_FOR, self._drain)
+        else:
+            self.session_finished()
 
     def _finish(self) -> None:
         """Close when all is over; after a failed attempt at a time that tells nothing."""
@@ -180,27 +210,38 @@ class Client(Protocol):
             return
         if self._later is not None and self._later.active():
             self._later.cancel()
+        words = LAST_WORDS[self._ending]
         if self._has_logged_in:
-            self._close(self._ending)
+            self._close(words)
         else:
             passed = self._clock.seconds() - self._asked_at
-            self._later = self._clock.callLater(max(math.ceil(passed), 1) - passed, self._close, self._ending)
+            self._later = self._clock.callLater(max(math.ceil(passed), 1) - passed, self._close, words)
 
-    def _close(self, ending: bytes) -> None:
-        """Say how it ended, and close."""
-        self.transport.unregisterProducer()
-        self.transport.write(LAST_WORDS[ending])
-        self.transport.loseConnection()
+    def _close(self, words: bytes) -> None:
+        """Say the last words. The client gets the end of our stream, and a while to close its own.
+
+        To close with input unread would make the kernel send a reset, which can destroy them on their way.
+        """
+        self._is_closing = True
+        if self._session is not None:
+            self.transport.unregisterProducer()
+        self.transport.write(words)
+        if self._input_ended:
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
 
     # The inside.
 
     def _converse(self) -> None:
         """Answer the client until it wants to log in."""
         event = self._core.next()
-        self.transport.write(self._core.take())
         if event is CLOSE:
-            self.transport.loseConnection()
-        elif isinstance(event, Credentials):
+            self._close(self._core.take())
+            return
+        self.transport.write(self._core.take())
+        if isinstance(event, Credentials):
             self._log_in(Attempt(self._ip, event.login, event.password, event.stamp))
 
     def _log_in(self, attempt: Attempt) -> None:
@@ -216,8 +257,8 @@ class Client(Protocol):
             return
         self._asked_at = self._clock.seconds()
         self._session = session
-        session.transport.registerProducer(self.transport, True)
-        self.transport.registerProducer(session.transport, True)
+        session.transport.registerProducer(self, True)
+        self.transport.registerProducer(session, True)
         session.transport.write(self._core.rest())
 
     def _turn_down(self, words: bytes) -> None:

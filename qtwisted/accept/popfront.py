@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SERVICE = "pop3"
 
 #: seconds for sessions under way after TERM
-FINISH_FOR = 10.0
+FINISH_FOR = 5.0
 
 
 class Checker(Protocol):

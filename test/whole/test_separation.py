@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.system import roles
 from test.kit.code import code
+from test.kit.homes import PORT
 from test.kit.running import Running, wait_until
 from test.kit.world import NOFILES, NOT_ROOT, QMAIL, ROLES, World
 
@@ -38,7 +39,7 @@ class SeparationTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Start the system among its own users."""
         self.world = World(self)
-        self.running = self.world.up()
+        self.running = self.world.up(*PORT, "--pop3", PORT[1], "--fronts", "1")
 
     def test_users(self) -> None:
         """Each role has one uid, one gid and one group in every sense of the word: those of the table (X01)."""
@@ -47,16 +48,16 @@ class SeparationTests(SynchronousTestCase):
             facts = status(pid)
             seen[name] = (set(facts["Uid"].split()), set(facts["Gid"].split()), facts["Groups"].split())
         expected = {}
-        for row in map(roles.role, ("log", "door", "send", "lspawn", "rspawn", "front")):
+        for row in roles.ROLES:
             uid = "0" if row.user == "root" else str(ROLES[row.user][0])
             gid = str(GROUPS[row.group])
             expected[row.name] = ({uid}, {gid}, [gid])
         self.assertEqual(seen, expected)
 
     def test_capabilities(self) -> None:
-        """Nobody but lspawn has any right of root left."""
+        """Nobody but lspawn and auth has any right of root left."""
         for pid, name in self.running.roles().items():
-            if name != "lspawn":
+            if name not in ("lspawn", "auth"):
                 facts = status(pid)
                 self.assertEqual((facts["CapEff"], facts["CapPrm"]), ("0" * 16, "0" * 16), name)
 
