@@ -26,7 +26,7 @@ from qtwisted.accept.session import LINGER_FOR
 from qtwisted.config import fields
 from qtwisted.config.control import Control, ControlError
 from qtwisted.config.fresh import fresh
-from qtwisted.trust.limits import Attempts
+from qtwisted.trust.login.limits import Attempts
 from qtwisted.wire import logins
 from qtwisted.wire.dialogue import CLOSE
 from qtwisted.wire.logins import Attempt, ProtocolError

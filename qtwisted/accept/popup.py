@@ -28,8 +28,8 @@ import sys
 import time
 
 from qtwisted.accept.channel import Channel, Gone
-from qtwisted.trust import checkpassword
-from qtwisted.trust.checkpassword import PipeError
+from qtwisted.trust.login import checkpassword
+from qtwisted.trust.login.checkpassword import PipeError
 from qtwisted.wire import logins
 from qtwisted.wire.dialogue import CLOSE, DATA
 from qtwisted.wire.popup import Credentials, Login

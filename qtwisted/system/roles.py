@@ -32,7 +32,7 @@ ROLES = (
     Role("send", "qtwisted.schedule.send", "qmails", "qmail", "queue", 0o077, ("lspawn", "rspawn"),
          ("HUP", "ALRM"), "send"),
     Role("front", "qtwisted.accept.front", "qmaild", "nofiles", "", 0o077, ("crowd",), ("HUP",), "front"),
-    Role("auth", "qtwisted.trust.auth", "root", "nofiles", "", 0o077, ("attempts",), (), "pop3"),
+    Role("auth", "qtwisted.trust.login.auth", "root", "nofiles", "", 0o077, ("attempts",), (), "pop3"),
     Role("pop3", "qtwisted.accept.popfront", "qmaild", "nofiles", "", 0o077, ("auth",), (), "pop3"),
 )
 

@@ -11,7 +11,7 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.trust import crypts
+from qtwisted.trust.login import crypts
 from test.kit.code import code
 from test.kit.homes import SingleHome
 from test.kit.pop3 import Place, check_password, files, lines, put, put_messages, read_all

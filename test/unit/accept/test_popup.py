@@ -6,8 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.accept import popup
 from qtwisted.accept.channel import Gone
-from qtwisted.trust import checkpassword
-from qtwisted.trust.checkpassword import PipeError
+from qtwisted.trust.login import checkpassword
+from qtwisted.trust.login.checkpassword import PipeError
 from qtwisted.wire.popup import Credentials, Login
 from test.unit.accept.test_pop3d import FakeChannel
 

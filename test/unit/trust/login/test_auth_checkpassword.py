@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.config import accounts
 from qtwisted.system import privileges
-from qtwisted.trust import checkpassword, checkpassword_system, crypts, pam
-from qtwisted.trust.checkpassword import Credentials, Failed, User
+from qtwisted.trust.login import checkpassword, checkpassword_system, crypts, pam
+from qtwisted.trust.login.checkpassword import Credentials, Failed, User
 
 JOE = User(64100, 64101, b"/", b"/bin/zsh")
 ARGV = (b"check", b"prog", b"arg")

@@ -11,9 +11,9 @@ import sys
 from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.system.ending import Ending
-from qtwisted.trust import checkpassword_virtual, crypts, passwd, passwords
-from qtwisted.trust.checkpassword import Credentials, Failed, User
-from qtwisted.trust.passwords import Entry, TableError
+from qtwisted.trust.login import checkpassword_virtual, crypts, passwd, passwords
+from qtwisted.trust.login.checkpassword import Credentials, Failed, User
+from qtwisted.trust.login.passwords import Entry, TableError
 
 STAMP = b"<1.2@pop.host>"
 

@@ -8,8 +8,8 @@ import socket
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.trust import checkpassword
-from qtwisted.trust.auth import CHILDREN_MAX, Auth
+from qtwisted.trust.login import checkpassword
+from qtwisted.trust.login.auth import CHILDREN_MAX, Auth
 from qtwisted.wire import logins
 from qtwisted.wire.logins import Attempt, ProtocolError
 

@@ -18,7 +18,7 @@ import os
 import stat
 
 from qtwisted.model.frozen import NamedTuple
-from qtwisted.trust import crypts
+from qtwisted.trust.login import crypts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

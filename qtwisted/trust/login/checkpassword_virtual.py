@@ -30,8 +30,8 @@ import os
 import sys
 
 from qtwisted.config.conf import home_dir
-from qtwisted.trust import crypts, passwords
-from qtwisted.trust.checkpassword import LATER, Credentials, Failed, User, serve
+from qtwisted.trust.login import crypts, passwords
+from qtwisted.trust.login.checkpassword import LATER, Credentials, Failed, User, serve
 
 
 def check(credentials: Credentials) -> User | None:

@@ -23,7 +23,7 @@ import stat
 
 from qtwisted.config import fields
 from qtwisted.config.control import Control, ControlError
-from qtwisted.trust import checkpassword
+from qtwisted.trust.login import checkpassword
 from qtwisted.wire import logins
 from qtwisted.wire.logins import Attempt, AttemptReader, ProtocolError
 

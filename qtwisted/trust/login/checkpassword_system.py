@@ -33,8 +33,8 @@ import sys
 import time
 
 from qtwisted.config.accounts import account
-from qtwisted.trust import crypts, pam
-from qtwisted.trust.checkpassword import LATER, Credentials, Failed, User, serve
+from qtwisted.trust.login import crypts, pam
+from qtwisted.trust.login.checkpassword import LATER, Credentials, Failed, User, serve
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

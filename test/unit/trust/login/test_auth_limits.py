@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.trust.limits import Attempts
+from qtwisted.trust.login.limits import Attempts
 
 JOE, ANN = b"192.0.2.7", b"192.0.2.8"
 

@@ -42,8 +42,8 @@ from qtwisted.model import oserrors
 from qtwisted.model.options import OptionError, getopt
 from qtwisted.system.ending import NEVER, fatal, run, usage
 from qtwisted.system.lock import wait_exclusive
-from qtwisted.trust import passwords
-from qtwisted.trust.passwords import Entry, TableError
+from qtwisted.trust.login import passwords
+from qtwisted.trust.login.passwords import Entry, TableError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

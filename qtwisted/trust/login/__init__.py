@@ -1,0 +1,1 @@
+"""Login: who may log in, and how a password is checked."""
