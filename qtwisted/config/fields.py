@@ -123,6 +123,7 @@ ALL: tuple[Field, ...] = (
     Field("qmqpclients", LIST, None, ("qmail-qmqpd",), "Addresses and networks that may use QMQP.", is_ours=True),
     Field("queuesync", LINE, b"auto", ("qmail-queue",), "How to sync: auto, syncfs, fsync.", is_ours=True),
     Field("relayclients", LIST, None, _NETWORK, "Addresses and networks that may relay.", is_ours=True),
+    Field("resolvers", LIST, None, _REMOTE, "Name servers, ADDRESS or ADDRESS:PORT; else resolv.conf.", is_ours=True),
     Field("smtpauth", MAPPING, None, _REMOTE, "Names and passwords for relays: relay:user:password.", is_ours=True),
     Field("tcprules", LIST, None, ("qmail-start",), "Which clients may connect, and as what.", is_ours=True),
     _limit("timeoutcommand", 300, _SMTPD, "Seconds a client may take for one whole command; 0 is no limit."),
