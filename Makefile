@@ -1,6 +1,7 @@
 # make run    try it out: receives mail on 127.0.0.1 port 2525, Ctrl-C ends it
 # make test   run every test
 # make check  the checks of style, types and imports alone
+# make man    the manual pages as man(1) reads them, in build/man
 # make clean  remove what the other targets made, the home ./run excepted
 
 # Deliveries run as somebody else when root runs us, so root takes an interpreter that others can start, too.
@@ -37,7 +38,11 @@ $(VENV)/installed-tests: $(VENV)/installed
 	$(PIP) $(SOURCE) '.[test]'
 	@touch $@
 
+man: $(VENV)/installed-tests
+	@$(VENV)/bin/python docs/manpages.py build/man
+	@echo "The manual pages are in build/man."
+
 clean:
 	rm -rf $(VENV) build qtwisted.egg-info _trial_temp* .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: run test check clean
+.PHONY: run test check man clean

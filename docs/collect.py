@@ -246,7 +246,8 @@ def control(root: Path = ROOT) -> str:
         if field.rereads:
             facts.append("read again on HUP")
         text = f"{field.sentence} ({'; '.join(facts)}.)"
-        items.append(f"{field.name}{star}\n" + textwrap.indent(textwrap.fill(text, 106, break_on_hyphens=False), "    "))
+        filled = textwrap.fill(text, 106, break_on_hyphens=False)
+        items.append(f"{field.name}{star}\n" + textwrap.indent(filled, "    "))
     return CONTROL_INTRODUCTION + "\n" + "\n\n".join(items) + "\n"
 
 

@@ -48,6 +48,7 @@ from qtwisted.deliver.host.traffic import Traffic
 from qtwisted.deliver.remote import TCPTO, remote_of
 from qtwisted.deliver.spawn import Unusable, open_message
 from qtwisted.model.address import split
+from qtwisted.system.ending import helped
 from qtwisted.system.start import say
 from qtwisted.wire.spawn import LENT, LENT_MAX, OrderReader, Report, hello_bytes, report_bytes
 
@@ -247,7 +248,8 @@ def log_faults(complain: Callable[[Failure], None]) -> None:
 def main(opened: Opened | None = None) -> None:
     """Run as a role of twistd qmail, or as the program when nothing was opened for us."""
     if opened is None:
-        run_program()
+        if not helped(__doc__):
+            run_program()
         return
     from twisted.internet import reactor as any_reactor
 

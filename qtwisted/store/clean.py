@@ -32,6 +32,7 @@ import sys
 import time
 
 from qtwisted.system.disk import Disk
+from qtwisted.system.ending import helped
 from qtwisted.wire.door import COMMAND_MAX, read_command
 
 TYPE_CHECKING = False
@@ -99,6 +100,8 @@ def main() -> NoReturn:
     """Run the program."""
     from qtwisted.config.conf import home_dir, load
 
+    if helped(__doc__):
+        sys.exit(0)
     home = home_dir(os.environ)
     try:
         split = load(home).split

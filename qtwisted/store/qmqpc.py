@@ -47,6 +47,7 @@ from qtwisted.config.conf import home_dir
 from qtwisted.config.control import Control, ControlError
 from qtwisted.config.fields import qmqpservers
 from qtwisted.model.envelope import BAD_FORMAT, CUT_OFF, EnvelopeError
+from qtwisted.system.ending import helped
 from qtwisted.wire.dialogue import CLOSE, DATA, SEND
 from qtwisted.wire.netstring import netstring, size_of
 from qtwisted.wire.qmqp import Answered, QmqpClient
@@ -279,6 +280,8 @@ def run(home: str, connect: Connect = connect) -> int:
 
 def main() -> NoReturn:
     """Run the program."""
+    if helped(__doc__):
+        sys.exit(0)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     sys.exit(run(os.path.abspath(home_dir(os.environ))))
 

@@ -48,6 +48,7 @@ import sys
 
 from qtwisted.model.envelope import EnvelopeError
 from qtwisted.store.client import DoorCall
+from qtwisted.system.ending import helped
 from qtwisted.wire.door import EnvelopeReader
 
 TYPE_CHECKING = False
@@ -125,6 +126,8 @@ def main() -> NoReturn:
     """Run the program."""
     from qtwisted.config.conf import home_dir
 
+    if helped(__doc__):
+        sys.exit(0)
     prepare_signals()
     home = os.path.abspath(home_dir(os.environ))
     sys.exit(look_at_home(home) or queue(DoorCall(home)))

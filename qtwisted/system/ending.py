@@ -45,14 +45,21 @@ def run(work: Callable[[list[bytes]], int], manual: str | None) -> int:
     The only argument ``--help`` prints the manual page instead.
     """
     argv = [os.fsencode(word) for word in sys.argv]
-    if argv[1:] == [b"--help"]:
-        print((manual or "").strip())
+    if helped(manual):
         return 0
     try:
         return work(argv)
     except Ending as ending:
         say(ending.line, ending.newline)
         return ending.code
+
+
+def helped(manual: str | None) -> bool:
+    """Print the manual page if that is all that was asked for; was it?"""
+    if sys.argv[1:] != ["--help"]:
+        return False
+    print((manual or "").strip())
+    return True
 
 
 def say(line: bytes, newline: bytes = b"\n") -> None:

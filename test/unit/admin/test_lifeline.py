@@ -1,11 +1,13 @@
 """Tests for qtwisted.admin.lifeline: the end of everything that a unit began is noticed."""
 
 import os
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.admin.lifeline import Lifeline
+from test.kit.running import wait_until
 
 
 class Reactor:
@@ -51,6 +53,7 @@ class LifelineTests(SynchronousTestCase):
         self.assertEqual(self.lifeline.forks([words]), [])
         pid = os.posix_spawn("/bin/sleep", words, {})
         try:
+            wait_until(lambda: Path(f"/proc/{pid}/cmdline").read_bytes(), "its words")
             self.assertEqual(self.lifeline.forks([["sleep"], words]), [pid])
         finally:
             os.kill(pid, 9)

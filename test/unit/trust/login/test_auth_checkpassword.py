@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -30,6 +31,8 @@ class ServeTests(SynchronousTestCase):
         self.patch(os, "chdir", lambda path: self.steps.append(("chdir", path)))
         self.patch(privileges, "become", lambda *ids: self.steps.append(("become", *ids)))
         self.patch(os, "execvp", lambda name, argv: self.steps.append(("exec", name, argv)))
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
 
     def read(self, fd: int, most: int) -> bytes:
         """Read from descriptor 3, in small pieces."""
