@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import socket
 import struct
 from array import array
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
 
 #: from <linux/sockios.h> and <linux/if.h>
 _SIOCGIFCONF = 0x8912
@@ -20,6 +23,8 @@ _ADDRESS = slice(_NAME_SIZE + 4, _NAME_SIZE + 8)
 
 def ipv4_addresses() -> frozenset[bytes]:
     """Give the IPv4 addresses of all interfaces that are up, 4 bytes each (ipme.c); raise OSError if it fails."""
+    import socket  # slow to load, and few programs that might ask do ask
+
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         return frozenset(
             entry[_ADDRESS] for entry in _entries(asker) if _is_up(asker, entry[:_NAME_SIZE])
