@@ -135,13 +135,12 @@ def check_password(words: Sequence[str], credentials: bytes, environment: Mappin
     reading, writing = os.pipe()
     os.write(writing, credentials)
     os.close(writing)
-    shell = ["sh", "-c", f'exec "$@" 3<&{reading}', "sh", *words]
+    shell = ["sh", "-c", 'exec "$@" 3<&0 </dev/null', "sh", *words]
     who: Mapping[str, object] = {}
     if user is not None:
         who = {"user": user[0], "group": user[1], "extra_groups": []}
     try:
         return subprocess.run(  # type: ignore[call-overload,no-any-return]
-            shell, stdin=subprocess.DEVNULL, capture_output=True, pass_fds=(reading,), env=dict(environment),
-            timeout=60, check=False, cwd="/", **who)
+            shell, stdin=reading, capture_output=True, env=dict(environment), timeout=60, check=False, cwd="/", **who)
     finally:
         os.close(reading)

@@ -41,13 +41,12 @@ def free_port(address: str) -> int:
 
 
 class SuperServerCase(SynchronousTestCase):
-    """A mail system without a port of its own."""
+    """A mail system; its own port does not matter here."""
 
     def setUp(self) -> None:
         """Start it."""
         self.home = SingleHome(self)
-        self.running = self.home.start()
-        self.running.ready()
+        self.running = self.home.up()
 
     def launch(self, *words: str, **more: str) -> subprocess.Popen[bytes]:
         """Start a server as the user of the home; it is ended after the test."""
