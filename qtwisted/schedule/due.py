@@ -91,11 +91,16 @@ class Agenda:
         return min(known) if known else None
 
     def hurry(self, now: int) -> None:
-        """Make both channels' entries due now (ALRM)."""
-        self.dues[0].all_at(now)
-        self.dues[1].all_at(now)
+        """Make both channels' entries due now, or as soon as they come up (ALRM)."""
+        channels = (0, 1)
+        for channel in channels:
+            self.dues[channel].all_at(now)
+        for arrival in self.held.values():
+            arrival.later = [(which, now if which in channels else at) for which, at in arrival.later]
 
     def shift(self, by: int) -> None:
         """Move every entry in time."""
         for due in self.dues:
             due.shift(by)
+        for arrival in self.held.values():
+            arrival.later = [(which, at + by) for which, at in arrival.later]

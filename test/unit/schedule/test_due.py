@@ -73,6 +73,30 @@ class Waiting(TestCase):
         agenda.release(arrival)
         self.assertEqual([len(due) for due in agenda.dues], [1, 1, 1, 0])
 
+    def test_hurry(self):
+        """ALRM makes both channels due, also what waits for files; ends and examinations keep their time."""
+        agenda = Agenda()
+        arrival = agenda.held[7] = Arrival(7, b"", 0, 0.0)
+        arrival.wanted = True
+        for which in (0, 1, ENDING):
+            agenda.add(which, 7, 500)
+            agenda.add(which, 8, 500)
+        agenda.hurry(100)
+        agenda.release(arrival)
+        found = [sorted(due.entries()) for due in agenda.dues]
+        self.assertEqual(found, [[(100, 7), (100, 8)], [(100, 7), (100, 8)], [(500, 7), (500, 8)], []])
+
+    def test_shift(self):
+        """When the clock was wrong everything moves, also what waits for files."""
+        agenda = Agenda()
+        arrival = agenda.held[7] = Arrival(7, b"", 0, 0.0)
+        arrival.wanted = True
+        agenda.add(1, 7, 500)
+        agenda.add(1, 8, 600)
+        agenda.shift(-100)
+        agenda.release(arrival)
+        self.assertEqual(sorted(agenda.dues[1].entries()), [(400, 7), (500, 8)])
+
     def test_earliest(self):
         """Queues that cannot be served do not wake anybody."""
         agenda = Agenda()
