@@ -49,15 +49,19 @@ BACKLOG = 16 * 1024 * 1024
 class Answer:
     """Carries the outcome of one draft back to where it came from."""
 
-    __slots__ = ("caller", "count", "draft", "ident")
+    __slots__ = ("caller", "count", "draft", "ident", "is_counted")
 
     draft: FileDraft
 
     def __init__(self, caller: Caller, ident: int) -> None:
-        """Remember the connection and the id; ``count`` is what a user's share is charged for the draft."""
+        """Remember the connection and the id.
+
+        A user's share is charged ``count`` bytes for the draft, and one message if it ``is_counted``.
+        """
         self.caller = caller
         self.ident = ident
         self.count = 0
+        self.is_counted = False
 
     def stored(self, result: Result) -> None:
         """Send the answer."""
@@ -164,6 +168,10 @@ class Caller(Protocol):
             raise FrameError("too many messages at a time")
         answer = self._answers[ident] = Answer(self, ident)
         answer.draft = self._door.intake.begin(answer, self.uid)
+        if self.account is not None:
+            answer.is_counted = self._door.may_open(self.account)
+            if not answer.is_counted:
+                answer.draft.give_up(WRITE_ERROR)
         return answer
 
     def _charge(self, answer: Answer, count: int) -> None:
@@ -181,6 +189,9 @@ class Caller(Protocol):
         if self.account is not None:
             self.account.ended(answer.count)
             answer.count = 0
+            if answer.is_counted:
+                answer.is_counted = False
+                self._door.closed(self.account)
 
     def _command(self, ident: int, payload: bytes) -> None:
         """Have files removed."""

@@ -101,6 +101,7 @@ class Door:
         self._total = quota.total_for(descriptors)
         self._accounts: dict[int, Account] = {}
         self._users: set[Caller] = set()
+        self._messages = 0
         self._watchers: set[Caller] = set()
         self._speaking: list[Caller] = []
         self._has_news = False
@@ -165,6 +166,19 @@ class Door:
             return False
         idlest.transport.abortConnection()
         return True
+
+    def may_open(self, account: Account) -> bool:
+        """Count one more open message of a user, if his share and that of all users allow it."""
+        if account.messages >= quota.OPEN_MESSAGES or self._messages >= self._total:
+            return False
+        account.messages += 1
+        self._messages += 1
+        return True
+
+    def closed(self, account: Account) -> None:
+        """A message that was counted is open no longer."""
+        account.messages -= 1
+        self._messages -= 1
 
     def look_around(self) -> None:
         """End what is idle too long or lasts too long, and shrink the pool of files."""

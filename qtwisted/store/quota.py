@@ -19,7 +19,9 @@ DRAFTS = 32
 #: seconds a connection may say nothing, and may last
 IDLE_FOR = 300.0
 LASTS_FOR = 3600.0
-#: connections of all users together, and descriptors that they leave to the roles
+#: messages that one user may have open on all his connections, each with two files at most
+OPEN_MESSAGES = 64
+#: connections of all users together, and their open messages, and descriptors that they leave to the roles
 TOTAL = 1000
 RESERVE = 64
 #: a connection idle for so long may be ended to make room for another user's
@@ -29,13 +31,14 @@ SHED_AFTER = 5.0
 class Account:
     """One user's share."""
 
-    __slots__ = ("connections", "in_flight", "uid", "waiting")
+    __slots__ = ("connections", "in_flight", "messages", "uid", "waiting")
 
     def __init__(self, uid: int) -> None:
         """Begin with nothing in use."""
         self.uid = uid
         self.connections = 0
         self.in_flight = 0
+        self.messages = 0
         self.waiting: list[tuple[socket.socket, float]] = []
 
     def is_unused(self) -> bool:
@@ -60,5 +63,8 @@ class Account:
 
 
 def total_for(descriptors: int) -> int:
-    """How many connections all users together may have, given how many descriptors the process may have."""
+    """How many connections all users together may have, and how many open messages.
+
+    *descriptors* is how many the process may have; a connection takes one and a message two.
+    """
     return max(8, min(TOTAL, (descriptors - RESERVE) // 4))

@@ -141,6 +141,34 @@ class ShareTests(CallerCase):
         role.send(*frames)
         self.assertFalse(role.transport.disconnecting)
 
+    def test_messages(self) -> None:
+        """A user has a share of open messages over all connections; beyond it they are refused."""
+        self.patch(quota, "OPEN_MESSAGES", 3)
+        account = Account(7)
+        first, second = Room(self.door, 7, account), Room(self.door, 7, account)
+        pieces = [wire.frame(wire.PIECE, ident, b"x") for ident in (1, 2)]
+        first.send(*pieces)
+        second.send(*pieces, wire.frame(wire.ENVELOPE, 2, b"Fs\0Tr\0\0"))
+        self.assertEqual(second.heard(), [(wire.REFUSED, 2, b"53")])
+        first.caller.connectionLost()
+        self.assertEqual(account.messages, 1)
+        second.send(*pieces[1:], wire.frame(wire.ENVELOPE, 2, b"Fs\0Tr\0\0"))
+        self.queue.clock.advance(0)
+        self.assertEqual([letter for letter, _, _ in second.heard()], [wire.STORED])
+
+    def test_messages_of_all(self) -> None:
+        """However many users there are, their open messages leave descriptors to the roles."""
+        total = quota.total_for(100)
+        rooms = [Room(self.door, uid, Account(uid)) for uid in range(100, 100 + total + 1)]
+        for room in rooms:
+            room.send(wire.frame(wire.PIECE, 1, bytes(40000)), ENVELOPE[:-1])
+        role = Room(self.door)
+        role.send(wire.frame(wire.PIECE, 1, bytes(40000)))
+        files = [name for name in self.queue.files() if name.startswith("pid/")]
+        self.assertEqual(len(files), total + 1)
+        rooms[-1].send(ENVELOPE[-1:])
+        self.assertEqual(rooms[-1].heard(), [(wire.REFUSED, 1, b"53")])
+
 
 class WatcherTests(CallerCase):
     """qmail-send watches the queue and has files removed."""
