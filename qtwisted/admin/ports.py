@@ -5,10 +5,11 @@ The master opens the ports, since only root may open some, and never accepts a c
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from twisted.internet import error
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import ServerFactory
 
@@ -25,6 +26,10 @@ PLAIN = ("tcp", "tcp6", "unix", "systemd")
 """Endpoints that are one socket and nothing around it, so that the socket alone can be handed on."""
 
 PROXY = "haproxy:"
+
+BACKLOG = 1024
+"""How many connections may wait to be accepted; the 50 that endpoints have by themselves are gone in a small burst,
+and whoever comes then tries again a second later."""
 
 
 class StartError(Exception):
@@ -57,7 +62,7 @@ def place(port: Any) -> str:
     host = port.getHost()
     if isinstance(host, IPv4Address | IPv6Address):
         return f"{host.host} port {host.port}"
-    return str(getattr(host, "name", host))
+    return os.fsdecode(host.name or b"") if isinstance(host, UNIXAddress) else str(host)
 
 
 def from_control(home: str) -> list[Wish]:
@@ -105,7 +110,7 @@ def _open(reactor: Any, wish: Wish) -> Any:
     """Open one port and make sure that we never accept on it."""
     try:
         endpoint = serverFromString(  # type: ignore[no-untyped-call]
-            reactor, wish.endpoint.removeprefix(PROXY))
+            reactor, _with_backlog(wish.endpoint.removeprefix(PROXY)))
     except (ValueError, TypeError, KeyError, IndexError) as trouble:
         raise StartError(f"{wish.source}: {wish.endpoint} is no endpoint: {trouble}") from None
     nobody = ServerFactory()  # its fronts speak on this port; here nothing is ever accepted
@@ -119,6 +124,13 @@ def _open(reactor: Any, wish: Wish) -> Any:
         raise StartError(f"{wish.source}: cannot listen on {wish.endpoint}: {trouble}") from None
     port.stopReading()
     return port
+
+
+def _with_backlog(endpoint: str) -> str:
+    """An endpoint with our backlog, unless it names its own or is a socket that somebody else has opened."""
+    if endpoint.startswith("systemd") or ":backlog=" in endpoint:
+        return endpoint
+    return f"{endpoint}:backlog={BACKLOG}"
 
 
 def _at_once(opening: Deferred[Any]) -> Any:

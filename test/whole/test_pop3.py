@@ -521,8 +521,8 @@ class WorldTests(FrontCase):
         """Run qmail-checkpassword-system with credentials; the program it turns into says who it is."""
         program = [f"{self.world.home}/bin/qmail-checkpassword-system"]
         if without_pam:
-            call = ("import sys; from qtwisted.trust.login import checkpassword_system, pam; pam.library = lambda: None; "
-                    "sys.exit(checkpassword_system.main())")
+            call = ("import sys; from qtwisted.trust.login import checkpassword_system, pam; "
+                    "pam.library = lambda: None; sys.exit(checkpassword_system.main())")
             program = [code().executable, "-P", "-s", "-c", call]
         words = [*program, "sh", "-c", "id -u; id -G; pwd; echo $USER $HOME $SHELL"]
         line = self.world.inside(["sh", "-c", f"printf '{credentials}' | \"$@\" 3<&0", "sh", *words])

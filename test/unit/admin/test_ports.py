@@ -3,27 +3,26 @@
 import os
 from typing import Any
 
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ports import StartError, Wish, close_all, from_control, open_all
+from qtwisted.admin.ports import BACKLOG, StartError, Wish, close_all, from_control, open_all
 from qtwisted.system.roles import SERVICES
 
 
 class Port:
     """A port that listens nowhere."""
 
-    def __init__(self, number: int, interface: str) -> None:
+    def __init__(self, address: IPv4Address | UNIXAddress) -> None:
         """Remember where it would."""
-        self.number = number
-        self.interface = interface
+        self.address = address
         self.accepting = True
         self.closed = False
 
-    def getHost(self) -> IPv4Address:
+    def getHost(self) -> IPv4Address | UNIXAddress:
         """Its address."""
-        return IPv4Address("TCP", self.interface or "0.0.0.0", self.number or 40000)
+        return self.address
 
     def stopReading(self) -> None:
         """Accept nothing."""
@@ -41,12 +40,20 @@ class Reactor:
         """These numbers are taken."""
         self.taken = taken
         self.ports: list[Port] = []
+        self.backlogs: list[int] = []
 
     def listenTCP(self, number: int, factory: Any, backlog: int = 50, interface: str = "") -> Port:
         """Open a port."""
         if number in self.taken:
             raise CannotListenError(interface, number, OSError(98, "Address already in use"))
-        self.ports.append(Port(number, interface))
+        self.backlogs.append(backlog)
+        self.ports.append(Port(IPv4Address("TCP", interface or "0.0.0.0", number or 40000)))
+        return self.ports[-1]
+
+    def listenUNIX(self, path: str, factory: Any, backlog: int = 50, **more: Any) -> Port:
+        """Open a UNIX socket."""
+        self.backlogs.append(backlog)
+        self.ports.append(Port(UNIXAddress(path)))
         return self.ports[-1]
 
 
@@ -65,6 +72,18 @@ class OpenTests(SynchronousTestCase):
         """The log says on which address and port, also when the port was left to the system."""
         listener, = open_all(Reactor(), [Wish("smtp", "tcp:0:interface=127.0.0.1", "--smtp")])
         self.assertEqual(listener.announcement(), "smtp: listening on 127.0.0.1 port 40000")
+
+    def test_announcement_of_path(self) -> None:
+        """A UNIX socket is named by its path, as it was asked for."""
+        listener, = open_all(Reactor(), [Wish("smtp", "unix:/some/path", "--smtp")])
+        self.assertEqual(listener.announcement(), "smtp: listening on /some/path")
+
+    def test_backlog(self) -> None:
+        """A burst of connections can wait on every port, unless its endpoint says how many may."""
+        reactor = Reactor()
+        open_all(reactor, [Wish("smtp", endpoint, "--smtp") for endpoint in
+                           ("tcp:25", "haproxy:tcp:26:interface=127.0.0.1", "unix:/some/path", "tcp:27:backlog=7")])
+        self.assertEqual(reactor.backlogs, [BACKLOG, BACKLOG, BACKLOG, 7])
 
     def test_taken(self) -> None:
         """A port that is taken is named, with where it was asked for; those opened before are closed
