@@ -24,6 +24,9 @@ Files: ``users/cdb``; ``queue/mess/*/*``; ``control/concurrencylocal`` (what a u
 Unlike 1.02: without root privileges it does not fail, but delivers to its own user and puts off all other mail.
 
 Unlike 1.02: a delivery that takes more than a day is ended and tried again later.
+
+Unlike 1.02: it starts neither bin/qmail-local nor bin/qmail-getpw; its children do the same work, in the same users'
+names, and what stands under these names in the home does not matter to it.
 """
 
 from __future__ import annotations
@@ -125,6 +128,10 @@ class Loop:
         signal.signal(signal.SIGCHLD, lambda *signalled: None)
         signal.set_wakeup_fd(signalled.fileno(), warn_on_full_buffer=False)
 
+    def close(self) -> None:
+        """Let the signals go; a child that ends later would be told to a socket that is gone."""
+        signal.set_wakeup_fd(-1)
+
     def report(self, report: Report) -> None:
         """Have a report sent at the end of this turn."""
         self._pipes.unsent += report_bytes(report, self._width)
@@ -214,6 +221,7 @@ def serve(reader: int, writer: int, home: str, conf: Conf, ids: Ids, default: by
     try:
         loop.run(dispatch, OrderReader(slots, dispatch.jobs, width))
     finally:
+        loop.close()
         pipes.restore()
 
 

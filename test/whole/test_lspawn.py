@@ -96,6 +96,15 @@ class OwnHomeTests(SynchronousTestCase):
                               stdin=subprocess.DEVNULL, capture_output=True)
         self.assertEqual((done.returncode, done.stdout), (111, b""))
 
+    def test_late_child(self) -> None:
+        """A child that ends when all is over is not a line on standard error."""
+        run = ("import signal\nfrom qtwisted.deliver import lspawn\ntry:\n    lspawn.main()\n"
+               "finally:\n    signal.raise_signal(signal.SIGCHLD)\n")
+        done = subprocess.run([code().executable, "-P", "-s", "-c", run, "./Mailbox"], cwd="/",
+                              env={**code().environment(), "QMAILHOME": self.home},
+                              stdin=subprocess.DEVNULL, capture_output=True, **self.who)  # type: ignore[call-overload]
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"x", b""))
+
     def test_delivered(self) -> None:
         """Mail for the user is delivered by the default, or by his .qmail file."""
         lspawn = self.start()
