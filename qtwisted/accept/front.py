@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import time
 from typing import TYPE_CHECKING, cast
 
 from twisted.logger import ILogObserver, globalLogBeginner
 
 from qtwisted.accept.admission import Admission
+from qtwisted.accept.adopting import adopt
 from qtwisted.accept.controls import Controls
 from qtwisted.accept.gate import Crowd
 from qtwisted.accept.listen import ProxiedFactory, Sessions, SmtpFactory
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
+    from qtwisted.accept.adopting import Port
     from qtwisted.store.interface import Intake
     from qtwisted.system.start import Opened
     from qtwisted.trust.peername import PeerNames
@@ -94,15 +95,10 @@ class Front:
             self._names = PeerNames(self._reactor, self._home)
         return self._names.find(ip)
 
-    def _adopt(self, service: str, number: int, is_proxied: bool) -> Any:
-        """Accept clients on an open socket."""
-        listener = socket.socket(fileno=number)
+    def _adopt(self, service: str, number: int, is_proxied: bool) -> Port:
+        """Accept clients of a service on an open socket."""
         sessions = self._serve(service)
-        factory = ProxiedFactory(sessions, self._reactor) if is_proxied else sessions
-        listener.setblocking(False)
-        port = self._reactor.adoptStreamPort(number, listener.family, factory)
-        listener.close()
-        return port
+        return adopt(self._reactor, number, ProxiedFactory(sessions, self._reactor) if is_proxied else sessions)
 
     def run(self) -> None:
         """Serve until TERM."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import ILogObserver, globalLogBeginner
 
+from qtwisted.accept.adopting import adopt
 from qtwisted.accept.listen import ProxiedFactory
 from qtwisted.accept.popclient import PopFactory
 from qtwisted.accept.trouble import Trouble
@@ -114,13 +115,8 @@ class PopFront:
 
     def _adopt(self, number: int, is_proxied: bool) -> Any:
         """Accept clients on an open socket."""
-        listener = socket.socket(fileno=number)
-        listener.setblocking(False)
         clients: Any = self._clients
-        factory = ProxiedFactory(clients, self._reactor) if is_proxied else clients
-        port = self._reactor.adoptStreamPort(number, listener.family, factory)
-        listener.close()
-        return port
+        return adopt(self._reactor, number, ProxiedFactory(clients, self._reactor) if is_proxied else clients)
 
     def run(self) -> None:
         """Serve until TERM."""

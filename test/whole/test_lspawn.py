@@ -152,16 +152,17 @@ class OwnHomeTests(SynchronousTestCase):
 
     def test_end_with_deliveries(self) -> None:
         """When orders end, what was begun is finished and reported first (SPN-30)."""
-        self.write(".qmail-slow", "|read line < fifo; echo $line\n")
-        os.mkfifo(self.joe + "/fifo")
-        if self.who:
-            os.chown(self.joe + "/fifo", NOBODY, NOBODY)
         lspawn = self.start()
-        lspawn.order(0, b"0/1", b"joe-slow@h")
-        lspawn.order(1, b"0/1", b"joe-slow@h")
+        for number in range(2):
+            fifo = f"{self.joe}/fifo{number}"
+            self.write(f".qmail-slow{number}", f"|read line < fifo{number}; echo $line\n")
+            os.mkfifo(fifo)
+            if self.who:
+                os.chown(fifo, NOBODY, NOBODY)
+            lspawn.order(number, b"0/1", b"joe-slow%d@h" % number)
         lspawn.close_orders()
-        for _ in range(2):
-            with open(self.joe + "/fifo", "w") as file:
+        for number in range(2):
+            with open(f"{self.joe}/fifo{number}", "w") as file:
                 file.write("late\n")
             self.assertEqual(lspawn.next_report().text, b"Klate\ndid 0+0+1\n")
         self.assertEqual(lspawn.process.wait(30), 0)
