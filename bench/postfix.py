@@ -1,4 +1,4 @@
-"""A private Postfix beside the machine's own, for the benchmarks and tests: with its own configuration, queue and port."""
+"""A private Postfix beside the machine's own, for benchmarks and tests: its own configuration, queue and port."""
 
 from __future__ import annotations
 

@@ -13,12 +13,9 @@ import time
 
 from qtwisted.accept import stdio
 from qtwisted.accept.deadlines import Deadlines, Patience
-from qtwisted.accept.smtpd import final_reply
-from qtwisted.model import received
+from qtwisted.accept.handing import HandingReceiver
 from qtwisted.model.reply import Reply
-from qtwisted.wire.dialogue import LATER
 from qtwisted.wire.package import TROUBLE
-from qtwisted.wire.smtp_events import Receiver
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from qtwisted.accept.gate import Client
-    from qtwisted.model.submission import Result
-    from qtwisted.store.interface import Draft, Intake
+    from qtwisted.store.interface import Intake
     from qtwisted.wire.dialogue import Later
     from qtwisted.wire.package import PackageServer
 
@@ -39,42 +35,17 @@ RECORDS_MAX = 16 * 1024
 HANG_UP = Reply(421, b"trouble (#4.3.0)")
 
 
-class PackageReceiver(Receiver):
+class PackageReceiver(HandingReceiver):
     """Puts the messages of one client into the queue. As it is, it takes every recipient."""
 
-    #: the protocol, for the Received field
-    word = b""
+    no_queue = HANG_UP
 
     def __init__(self, client: Client, intake: Intake, now: Callable[[], float]) -> None:
         """Take what the connection needs."""
-        self._client = client
-        self._intake = intake
-        self._now = now
-        self._draft: Draft | None = None
+        super().__init__(client, intake, now)
         self._records = bytearray()
-        self._reply: Reply | None = None
-        self._waits = False
-        self._holds = False
 
     # What the driver asks (wire.smtp_events.Receiver).
-
-    def body_begin(self) -> Reply | Later | None:
-        """Begin a draft with our Received field."""
-        client = self._client
-        field = received.from_network(
-            self.word, client.ip, client.host, client.info, None, client.local, int(self._now())
-        )
-        try:
-            self._draft = self._intake.begin(self)
-        except OSError:
-            return HANG_UP
-        self._draft.write(field)
-        return None
-
-    def body_piece(self, data: bytes) -> None:
-        """Pass the bytes on."""
-        if self._draft is not None:
-            self._draft.write(data)
 
     def sender(self, address: bytes, size: int) -> Reply | Later | None:
         """Begin the envelope."""
@@ -88,43 +59,10 @@ class PackageReceiver(Receiver):
         return None
 
     def body_end(self) -> Reply | Later | None:
-        """Commit; the answer is here already, or it is awaited."""
-        if self._draft is None:
-            return HANG_UP
-        draft, self._draft = self._draft, None
-        self._reply = None
-        draft.envelope(bytes(self._records))
-        draft.commit()
-        self._waits = self._reply is None
-        return self._reply or LATER
-
-    def body_void(self) -> None:
-        """Abandon the draft."""
+        """Send the rest of the envelope and commit."""
         if self._draft is not None:
-            self._draft.abandon()
-            self._draft = None
-        self.go_on()
-
-    # What the draft tells.
-
-    def stored(self, result: Result) -> None:
-        """Answer the client: the message is in the queue, or why not."""
-        self._reply = final_reply(result, int(self._now()))
-        self.go_on()
-        if self._waits:
-            self._waits = False
-            self.line.answer(self._reply)
-
-    def hold(self) -> None:
-        """Let no more input come; the queue cannot keep up."""
-        self._holds = True
-        self.line.hold()
-
-    def go_on(self) -> None:
-        """Let input come again. A draft that is settled holds nobody up, whether it says so or not."""
-        if self._holds:
-            self._holds = False
-            self.line.go_on()
+            self._draft.envelope(bytes(self._records))
+        return self.commit()
 
     def _record(self, record: bytes) -> None:
         """Add to the envelope of the draft, if there is one still."""

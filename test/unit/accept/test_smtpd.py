@@ -5,7 +5,8 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.accept.gate import Client
-from qtwisted.accept.smtpd import QueueReceiver, final_reply
+from qtwisted.accept.handing import final_reply
+from qtwisted.accept.smtpd import QueueReceiver
 from qtwisted.config.control import ControlError
 from qtwisted.model.envelope import Envelope
 from qtwisted.model.reply import Reply
