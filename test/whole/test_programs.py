@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.deliver.user import programs
 from qtwisted.deliver.user.output import Report
+from test.kit.running import wait_until
 
 
 def is_inheritable(fd: int) -> bool:
@@ -117,7 +118,7 @@ class RunTests(SynchronousTestCase):
         self.assertRaises(programs.TimedOut, programs.run, b"echo $$; sleep 60 | sleep 60", ENVIRONMENT, self.message,
                           report, 0.3)
         self.assertLess(time.monotonic() - began_at, 4.0)
-        self.assertEqual(living(int(report.text())), [])
+        wait_until(lambda: not living(int(report.text())), "the end of the whole group")
 
     def test_deaf(self) -> None:
         """A program that does not listen to TERM is killed after a grace period (L15)."""
@@ -125,7 +126,7 @@ class RunTests(SynchronousTestCase):
         report = Report()
         self.assertRaises(programs.TimedOut, programs.run, b"trap '' TERM; echo $$; while :; do sleep 60; done",
                           ENVIRONMENT, self.message, report, 0.3)
-        self.assertEqual(living(int(report.text())), [])
+        wait_until(lambda: not living(int(report.text())), "the end of the whole group")
 
     def test_inherited_output(self) -> None:
         """Without a report a program prints where we print."""
