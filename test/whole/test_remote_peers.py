@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from test.kit.running import Running
 
 HERE, THERE = "here.example", "there.example"
-THEIR_ADDRESS, DEAD_ADDRESS, OUR_ADDRESS = "127.0.0.2", "127.0.0.3", "127.0.0.4"
+#: addresses of our own, since tests may run side by side and port 25 is wanted
+_NET = f"127.{100 + os.getpid() // 250 % 100}.{os.getpid() % 250}"
+THEIR_ADDRESS, DEAD_ADDRESS, OUR_ADDRESS = f"{_NET}.2", f"{_NET}.3", f"{_NET}.4"
 NAMES = (
     f"{THERE} MX 10 mx.{THERE}.",
     f"mx.{THERE} A {THEIR_ADDRESS}",
