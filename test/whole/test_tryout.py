@@ -39,13 +39,7 @@ class TryoutTests(SynchronousTestCase):
 
     def first_home(self) -> None:
         """Make the home: by a first run that cannot open its port."""
-        with socket.socket() as other:
-            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                other.bind(("127.0.0.1", 2525))
-                other.listen()
-            except OSError:
-                pass  # somebody else has it, which does as well
+        with occupied_port():
             running = self.tryout()
             self.assertEqual(running.ended(), 1, running.told())
         self.assertIn("cannot listen on tcp:2525:interface=127.0.0.1: Address already in use", running.told())
@@ -129,3 +123,24 @@ class TryoutTests(SynchronousTestCase):
         running.home = where
         self.deliver(running)
         running.stop()
+
+
+def occupied_port() -> socket.socket:
+    """Hold the port that ``make run`` uses: a test beside this one may have it now, and give it back too soon."""
+    held: list[socket.socket] = []
+
+    def take() -> bool:
+        """Listen on it, if nobody does."""
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind(("127.0.0.1", 2525))
+            listener.listen()
+        except OSError:
+            listener.close()
+            return False
+        held.append(listener)
+        return True
+
+    wait_until(take, "port 2525 of 127.0.0.1")
+    return held[0]
