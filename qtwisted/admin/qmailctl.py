@@ -1,0 +1,148 @@
+"""qmailctl -- the administrator's one command
+
+Synopsis::
+
+    qmailctl [--home DIR] COMMAND [ARGUMENT...]
+    qmailctl help [COMMAND]
+
+qmailctl starts and stops the mail system, shows what is in its queue, and changes what happens to it. ``qmailctl
+help`` lists the commands; ``qmailctl help COMMAND`` tells the words of one.
+
+On a terminal its output is coloured and cut to the width; anywhere else it is plain and does not change between
+versions. Commands that print much have ``--json`` for one JSON value a line.
+
+Exit codes: 0 done; 1 it looked, and something is wrong or was not found; 100 wrong usage, or refused; 111 trouble with
+the system.
+
+Files: HOME/control, HOME/queue and HOME/run; HOME is DIR, else $QMAILHOME, else /var/qmail.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NamedTuple
+
+from qtwisted.admin.ctl import Refused
+from qtwisted.admin.ctl.screen import Screen
+from qtwisted.config import conf as build
+from qtwisted.config.control import ControlError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+
+class Command(NamedTuple):
+    """One command: its name, the module below qtwisted.admin.ctl that has it, and what it is for."""
+
+    name: str
+    module: str
+    summary: str
+
+
+COMMANDS = (
+    Command("start", "service", "start the mail system"),
+    Command("stop", "service", "stop it when the running deliveries have ended"),
+    Command("restart", "service", "stop it and start it again"),
+    Command("reload", "service", "have it read its control files again"),
+    Command("stat", "stat", "tell whether it runs, for how long, and what is in the queue"),
+    Command("pause", "service", "start no delivery; mail is still received"),
+    Command("cont", "service", "go on with deliveries"),
+    Command("flush", "service", "try every message now"),
+    Command("queue", "queue", "list the messages in the queue"),
+    Command("show", "show", "show everything about a message"),
+    Command("retry", "change", "try messages now"),
+    Command("bounce", "change", "return messages to their senders"),
+    Command("delete", "change", "remove messages without telling anybody"),
+    Command("hold", "change", "start no delivery of messages until they are released"),
+    Command("release", "change", "go on with messages that are held"),
+    Command("explain", "explain", "tell what would happen to mail for an address"),
+    Command("check", "check", "look for mistakes in the configuration"),
+    Command("cdb", "cdb", "compile every table that is older than its source"),
+    Command("trace", "trace", "tell the story of a message from the log"),
+    Command("top", "top", "watch the mail system at work"),
+    Command("test", "test", "send a message and follow it to its end"),
+    Command("summary", "summary", "sum up a log: deliveries, bounces, what was put off and why"),
+    Command("adopt", "adopt", "look at an existing qmail and tell how to take it over"),
+    Command("completion", "completion", "print what makes a shell complete these commands"),
+)
+
+
+def find(name: str) -> Command:
+    """The command called *name*."""
+    for command in COMMANDS:
+        if command.name == name:
+            return command
+    raise Refused(f"there is no command {name!r}; try: qmailctl help")
+
+
+def load(command: Command) -> Any:
+    """The module of a command, which has ``arguments(name, parser)`` and ``run(name, options, home, screen) -> int``."""
+    return import_module(f"qtwisted.admin.ctl.{command.module}")
+
+
+def parser(command: Command) -> argparse.ArgumentParser:
+    """What the command line of one command may hold."""
+    made = argparse.ArgumentParser(prog=f"qmailctl {command.name}", description=command.summary[:1].upper()
+                                   + command.summary[1:] + ".")
+    load(command).arguments(command.name, made)
+    return made
+
+
+def overview() -> str:
+    """What ``qmailctl help`` prints."""
+    rows = "".join(f"  {command.name:<11} {command.summary}\n" for command in COMMANDS)
+    return f"usage: qmailctl [--home DIR] COMMAND [ARGUMENT...]\n\n{rows}"
+
+
+def perform(words: Sequence[str], home: str, screen: Screen) -> int:
+    """Run one command of *home*; returns the exit code."""
+    if not words:
+        sys.stderr.write(overview())
+        return 100
+    name, *rest = words
+    if name in ("help", "--help", "-h"):
+        if not rest:
+            screen.whole(overview().rstrip("\n"))
+            return 0
+        name, rest = rest[0], ["--help"]
+    command = find(name)
+    options = parser(command).parse_args(rest)
+    code: int = load(command).run(name, options, home, screen)
+    return code
+
+
+def main() -> int:
+    """Run the program."""
+    words = sys.argv[1:]
+    argument = None
+    if words and words[0].startswith("--home"):
+        flag, _, argument = words.pop(0).partition("=")
+        if flag != "--home" or not (argument or words):
+            sys.stderr.write(overview())
+            return 100
+        argument = argument or words.pop(0)
+    home = os.path.abspath(build.home_dir(os.environ, argument))
+    try:
+        code = perform(words, home, Screen())
+        sys.stdout.flush()
+    except SystemExit as usage:
+        return 100 if usage.code else 0
+    except BrokenPipeError:  # whoever reads has seen enough, as head has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except (Refused, ControlError) as trouble:
+        sys.stderr.write(f"qmailctl: fatal: {trouble}\n")
+        return 100
+    except OSError as trouble:
+        place = f"{trouble.filename}: " if trouble.filename else ""
+        sys.stderr.write(f"qmailctl: fatal: {place}{trouble.strerror}\n")
+        return 111
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
