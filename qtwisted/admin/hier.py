@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from qtwisted.config.conf import Conf, Ids
 
-DIRECTORY, FIFO = "directory", "fifo"
+DIRECTORY, FIFO, FILE = "directory", "fifo", "file"
 TCPTO_SIZE = 1024
 
 
@@ -52,9 +52,9 @@ def queue(split: int) -> Iterator[Entry]:
         yield directory(f"queue/{name}", user, mode)
         for number in range(split):
             yield directory(f"queue/{name}/{number}", user, mode)
-    yield Entry("file", "queue/lock/sendmutex", "qmails", "qmail", 0o600)
+    yield Entry(FILE, "queue/lock/sendmutex", "qmails", "qmail", 0o600)
     yield Entry(FIFO, "queue/lock/trigger", "qmails", "qmail", 0o622)
-    yield Entry("file", "queue/lock/tcpto", "qmailr", "qmail", 0o644, b"\0" * TCPTO_SIZE)
+    yield Entry(FILE, "queue/lock/tcpto", "qmailr", "qmail", 0o644, b"\0" * TCPTO_SIZE)
 
 
 def home(conf: Conf) -> Iterator[Entry]:
@@ -77,9 +77,14 @@ def make(root: str, entry: Entry, ids: Ids, change_owner: bool) -> None:
     os.chmod(path, entry.mode)
 
 
+def numbers(entry: Entry, ids: Ids) -> tuple[int, int]:
+    """The uid and gid that *entry* must have."""
+    return getattr(ids, entry.user + "_uid"), getattr(ids, entry.group + "_gid")
+
+
 def own(path: str, entry: Entry, ids: Ids) -> None:
     """Give *path* to the user and group of *entry*."""
-    os.chown(path, getattr(ids, entry.user + "_uid"), getattr(ids, entry.group + "_gid"))
+    os.chown(path, *numbers(entry, ids))
 
 
 def write(path: str, content: bytes, mode: int) -> None:

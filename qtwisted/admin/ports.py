@@ -67,16 +67,18 @@ def place(port: Any) -> str:
 
 def from_control(home: str) -> list[Wish]:
     """The ports that control/listen asks for: lines of a service and an endpoint."""
-    wishes = []
-    for number, entry in Control(home).numbered("listen") or ():
-        source = f"control/listen line {number}"
-        service, _, endpoint = entry.decode("utf-8", "backslashreplace").strip().partition(" ")
-        if not endpoint:
-            raise StartError(f"{source}: needs a service and an endpoint, such as: smtp tcp:25")
-        if service not in SERVICES:
-            raise StartError(f"{source}: there is no service {service}, only {', '.join(SERVICES)}")
-        wishes.append(Wish(service, endpoint.strip(), source))
-    return wishes
+    return [wish(number, entry) for number, entry in Control(home).numbered("listen") or ()]
+
+
+def wish(number: int, entry: bytes) -> Wish:
+    """Read one line of control/listen."""
+    source = f"control/listen line {number}"
+    service, _, endpoint = entry.decode("utf-8", "backslashreplace").strip().partition(" ")
+    if not endpoint:
+        raise StartError(f"{source}: needs a service and an endpoint, such as: smtp tcp:25")
+    if service not in SERVICES:
+        raise StartError(f"{source}: there is no service {service}, only {', '.join(SERVICES)}")
+    return Wish(service, endpoint.strip(), source)
 
 
 def checked(wish: Wish) -> Wish:
@@ -108,11 +110,7 @@ def open_all(reactor: Any, wishes: Iterable[Wish]) -> list[Listener]:
 
 def _open(reactor: Any, wish: Wish) -> Any:
     """Open one port and make sure that we never accept on it."""
-    try:
-        endpoint = serverFromString(  # type: ignore[no-untyped-call]
-            reactor, _with_backlog(wish.endpoint.removeprefix(PROXY)))
-    except (ValueError, TypeError, KeyError, IndexError) as trouble:
-        raise StartError(f"{wish.source}: {wish.endpoint} is no endpoint: {trouble}") from None
+    endpoint = parsed(reactor, wish)
     nobody = ServerFactory()  # its fronts speak on this port; here nothing is ever accepted
     nobody.noisy = False
     try:
@@ -124,6 +122,15 @@ def _open(reactor: Any, wish: Wish) -> Any:
         raise StartError(f"{wish.source}: cannot listen on {wish.endpoint}: {trouble}") from None
     port.stopReading()
     return port
+
+
+def parsed(reactor: Any, wish: Wish) -> Any:
+    """The endpoint that is wished for."""
+    try:
+        return serverFromString(  # type: ignore[no-untyped-call]
+            reactor, _with_backlog(wish.endpoint.removeprefix(PROXY)))
+    except (ValueError, TypeError, KeyError, IndexError) as trouble:
+        raise StartError(f"{wish.source}: {wish.endpoint} is no endpoint: {trouble}") from None
 
 
 def _with_backlog(endpoint: str) -> str:

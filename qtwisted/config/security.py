@@ -66,9 +66,9 @@ NO_SECURITY = Security()
 def security(control: Control) -> Security:
     """Read the files; what does not parse raises ControlError with its line."""
     return Security(
-        policies=dict(_policy(line, entry) for line, entry in control.numbered("tlsdestinations") or ()),
-        logins=_logins(control),
-        roots=_roots(control),
+        policies=policies(control),
+        logins=logins(control, os.getegid()),
+        roots=roots(control),
         identity=_contents("clientcert.pem", control.path("clientcert.pem")),
     )
 
@@ -89,6 +89,11 @@ def _parted(entry: bytes) -> tuple[bytes, bytes]:
     return (fold(entry[:colon]), entry[colon + 1 :]) if colon >= 0 else (fold(entry), b"")
 
 
+def policies(control: Control) -> dict[bytes, Policy]:
+    """Read tlsdestinations."""
+    return dict(_policy(line, entry) for line, entry in control.numbered("tlsdestinations") or ())
+
+
 def _policy(line: int, entry: bytes) -> tuple[bytes, Policy]:
     """Read a line of tlsdestinations."""
     key, value = _parted(entry)
@@ -100,12 +105,12 @@ def _policy(line: int, entry: bytes) -> tuple[bytes, Policy]:
     return key, Policy(fold(level), name.decode() if colon else None)
 
 
-def _logins(control: Control) -> dict[bytes, Login]:
-    """Read smtpauth, if nobody else can."""
+def logins(control: Control, group: int) -> dict[bytes, Login]:
+    """Read smtpauth, if nobody can but its owner and the *group* of qmail."""
     entries = control.numbered("smtpauth")
     if entries is None:
         return {}
-    _check_private(control.path("smtpauth"))
+    _check_private(control.path("smtpauth"), group)
     found = {}
     for line, entry in entries:
         key, value = _parted(entry)
@@ -116,17 +121,17 @@ def _logins(control: Control) -> dict[bytes, Login]:
     return found
 
 
-def _check_private(path: str) -> None:
+def _check_private(path: str, group: int) -> None:
     """Refuse a file of secrets that others can read: everybody, or a group that is not ours."""
     try:
         found = os.stat(path)
     except OSError as trouble:
         raise ControlError("control/smtpauth", None, oserrors.text(trouble.errno or 0)) from None
-    if found.st_mode & stat.S_IRWXO or (found.st_mode & stat.S_IRWXG and found.st_gid != os.getegid()):
+    if found.st_mode & stat.S_IRWXO or (found.st_mode & stat.S_IRWXG and found.st_gid != group):
         raise ControlError("control/smtpauth", None, "holds passwords and can be read by other users")
 
 
-def _roots(control: Control) -> bytes | None:
+def roots(control: Control) -> bytes | None:
     """Read tlscafile: the certificates, or the name of the file that holds them, seen from the home."""
     text = _contents("tlscafile", control.path("tlscafile"))
     if text is None or _PEM in text:
