@@ -1,8 +1,17 @@
-# make run    try it out: receives mail on 127.0.0.1 port 2525, Ctrl-C ends it
-# make test   run every test
-# make check  the checks of style, types and imports alone
-# make man    the manual pages as man(1) reads them, in build/man
-# make clean  remove what the other targets made, the home ./run excepted
+# make run     try it out: receives mail on 127.0.0.1 port 2525, Ctrl-C ends it
+# make test    run every test
+# make style   the checks of style, types and imports alone
+#
+# make it man  build everything for an installation, and the manual pages (may fetch packages)
+# make setup   install into the home that etc/conf-qmail names (fetches nothing); as root, or with DESTDIR
+# make check   print what is wrong with the installation, and nothing if all is well
+# make config  make the control files of a new installation
+#
+# make clean   remove what the other targets made, the home ./run excepted
+#
+# For make setup: DESTDIR=DIR installs below DIR; MANDIR=DIR puts the manual pages there; CHOWN=no leaves owners alone;
+# CREATE_USERS=yes creates users and groups. For make config: ME=mail.example.org is the name of this host; without it
+# the name is found in the DNS.
 
 # Deliveries run as somebody else when root runs us, so root takes an interpreter that others can start, too.
 OTHERS_CAN = import os, sys; os.setgid(65534); os.setuid(65534); os.execv(sys.executable, [sys.executable, "-c", ""])
@@ -18,13 +27,21 @@ SOURCE = --config-settings editable_mode=compat --editable
 DECLARED = setup.cfg pyproject.toml etc/pins.txt
 JOBS = 2
 
+BUILD = build
+QMAIL = $(shell head -n 1 etc/conf-qmail)
+BUILT_FROM = $(shell find qtwisted twisted etc docs -type f ! -name '*.pyc' ! -path 'docs/man/*') README.rst setup.cfg
+# What is imported is what is to be installed, and not what lies in the directory somebody happens to be in.
+OURS = PYTHONPATH=$(CURDIR) $(VENV)/bin/python -P -s -m
+SETUP = $(if $(DESTDIR),--destdir "$(DESTDIR)") $(if $(MANDIR),--mandir "$(MANDIR)") \
+	$(if $(filter no,$(CHOWN)),--no-chown) $(if $(filter yes,$(CREATE_USERS)),--create-users)
+
 run: $(VENV)/installed
 	@exec $(VENV)/bin/python -P -s -m qtwisted.admin.tryout run
 
 test: $(VENV)/installed-tests
 	@$(VENV)/bin/python -m test.kit.summary --jobs $(JOBS) test
 
-check: $(VENV)/installed-tests
+style: $(VENV)/installed-tests
 	@$(VENV)/bin/python -m test.kit.summary test.shape
 
 $(VENV)/bin/python:
@@ -38,11 +55,35 @@ $(VENV)/installed-tests: $(VENV)/installed
 	$(PIP) $(SOURCE) '.[test]'
 	@touch $@
 
-man: $(VENV)/installed-tests
-	@$(VENV)/bin/python docs/manpages.py build/man
-	@echo "The manual pages are in build/man."
+$(VENV)/installed-man: $(VENV)/installed
+	$(PIP) docutils
+	@touch $@
+
+it: $(BUILD)/it
+
+man: $(BUILD)/man/made
+
+$(BUILD)/it: $(VENV)/installed $(BUILT_FROM)
+	@mkdir -p $(BUILD)
+	@$(OURS) qtwisted.admin.install.collecting . $(BUILD)
+	@touch $@
+
+$(BUILD)/man/made: $(VENV)/installed-man docs/manpages.py $(wildcard docs/man/*.rst)
+	@rm -rf $(BUILD)/man
+	@$(VENV)/bin/python docs/manpages.py $(BUILD)/man
+	@touch $@
+
+setup: it man
+	@$(OURS) qtwisted.admin.install.setup $(SETUP) $(BUILD)
+
+check:
+	@test -e "$(QMAIL)/bin/instcheck" || { echo "There is no $(QMAIL)/bin/instcheck; begin with: make setup" >&2; exit 1; }
+	@"$(QMAIL)/bin/instcheck" "$(QMAIL)"
+
+config:
+	@$(if $(ME),"$(QMAIL)/bin/config-fast" "$(ME)","$(QMAIL)/bin/config")
 
 clean:
-	rm -rf $(VENV) build qtwisted.egg-info _trial_temp* .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build SYSDEPS qtwisted.egg-info _trial_temp* .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: run test check man clean
+.PHONY: run test style it man setup check config clean

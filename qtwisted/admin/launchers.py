@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 LONGEST_FIRST_LINE = 120
 """Kernels before 5.1 cut the first line of a script at 127 bytes."""
@@ -62,9 +62,14 @@ def import_path() -> list[str]:
     return list(dict.fromkeys([package_root(), others]))
 
 
-def script(home: str, module: str, function: str, interpreter: str = sys.executable) -> str:
-    """The text of a launcher for the programs of *home*, which $QMAILHOME can still override."""
-    body = BODY.format(home=home, path=import_path(), module=module, function=function)
+def script(home: str, module: str, function: str, interpreter: str = sys.executable,
+           path: Sequence[str] | None = None) -> str:
+    """The text of a launcher for the programs of *home*, which $QMAILHOME can still override.
+
+    The packages are looked for in *path*, else where ours are.
+    """
+    found = import_path() if path is None else list(path)
+    body = BODY.format(home=home, path=found, module=module, function=function)
     first = f"#!{interpreter} -ISs\n"
     if len(first) <= LONGEST_FIRST_LINE and " " not in interpreter:
         return first + body
