@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from twisted.application.service import Service
 from twisted.internet.defer import gatherResults, inlineCallbacks
 
-from qtwisted.admin import ports, reach
+from qtwisted.admin import ports, reach, takeover
 from qtwisted.admin.ports import StartError
 from qtwisted.admin.supervise import Surroundings, Unit
 from qtwisted.config import conf as build
@@ -37,6 +37,7 @@ INHERITED = ("TZ", "QMAILQUEUE")
 """Variables of our own environment that the roles get, if set; besides PATH nothing else passes."""
 USUAL_PATH = "/usr/local/bin:/usr/bin:/bin"
 FORWARDED = ("HUP", "ALRM")
+RESUME = "USR1"
 DELIVERIES_FOR = 20.0
 """How long running deliveries, and clients in the middle of a message, may take when everything is to end."""
 REST_FOR = 5.0
@@ -118,14 +119,12 @@ class Master(Service):
         return None
 
     def _lock(self) -> None:
-        """Make sure that nobody else serves this home."""
+        """Make sure that nobody else serves this home; a master whose send was told to end makes room."""
         directory = os.path.join(self.home, "run")
         if not os.path.isdir(directory):
             os.mkdir(directory, 0o755)
-        try:
-            self._held.append(sockets.lock_home(directory))
-        except BlockingIOError:
-            raise StartError(f"the mail system in {self.home} is already running") from None
+        self._held.append(takeover.lock(self.home))
+        takeover.note(self.home, False)
 
     def _environment(self) -> dict[str, str]:
         """The environment of every role: a fixed list, whatever ours holds."""
@@ -159,6 +158,7 @@ class Master(Service):
         self._units["door"] = Unit("door", around, roles.unit("door"), door, {})
         options = {"default_delivery": self._default_delivery, "remote_width": "2"}
         self._units["send"] = Unit("send", around, roles.unit("send"), {}, options)
+        self._units["send"].on_rest = self._send_rests
         self._make_fronts(around)
 
     def _make_fronts(self, around: Surroundings) -> None:
@@ -179,6 +179,11 @@ class Master(Service):
                 fds = {**ports_by_name, "crowd": crowd}
                 self._units[name] = Unit(name, around, roles.unit("front"), fds, {**options, "region": str(number)})
 
+    def _send_rests(self, is_resting: bool) -> None:
+        """qmail-send was told to end and has, or is started again: let a new start and the administrator know."""
+        takeover.note(self.home, is_resting)
+        self.say("send: stopped; mail is received, and waits for the next start" if is_resting else "send: starting")
+
     def _greet(self, around: Surroundings) -> None:
         """Say on the log what the operator needs to know."""
         uids = {who[0] for who in around.who.values()} if around.who is not None else {os.geteuid()}
@@ -197,10 +202,10 @@ class Master(Service):
             pass
 
     def _catch_signals(self) -> None:
-        """Have HUP and ALRM forwarded; whoever wanted them before us gets them, too."""
+        """Have HUP and ALRM forwarded, and USR1 resume deliveries; whoever wanted them before us gets them, too."""
         if threading.current_thread() is not threading.main_thread():
             return
-        for name in FORWARDED:
+        for name in (*FORWARDED, RESUME):
             number = getattr(signal, "SIG" + name)
             self._former[number] = signal.signal(number, self._caught)
 
@@ -219,7 +224,11 @@ class Master(Service):
         self._former = {}
 
     def forward(self, name: str) -> None:
-        """Give signal *name* (``HUP``, ``ALRM``) to the roles that understand it."""
+        """Give signal *name* (``HUP``, ``ALRM``) to the roles that understand it; ``USR1`` is for units at rest."""
+        if name == RESUME:
+            for unit in self._units.values():
+                unit.resume()
+            return
         for unit in self._units.values():
             unit.signal(name)
 

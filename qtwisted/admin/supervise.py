@@ -4,6 +4,9 @@ A unit is one process, or several that make no sense without each other (send, l
 qmail-start). When one process of a unit dies, the others are ended: they see the end of the sockets they
 shared with it, and are told more firmly if they do not heed that. Only when every process is gone, and with
 them every delivery they began (see lifeline), is the unit started again, after a pause.
+
+TERM to qmail-send alone is an administrator's wish that deliveries end, and no death: the unit rests then, until
+it is resumed.
 """
 
 from __future__ import annotations
@@ -35,6 +38,8 @@ HINT_FOR = 5.0
 FIRMLY_FOR = 3.0
 """How long a process may take after TERM before it is killed."""
 FIRST_FD = 3
+OBEDIENT = ("send",)
+"""Roles that stay down when somebody has told them to end."""
 
 
 class Surroundings:
@@ -92,13 +97,17 @@ class Unit:
         self._backoff = Backoff()
         self._started_at = 0.0
         self._innocent = False
+        self._only_followed = False
         self._later: DelayedCall | None = None
         self._stopped: Deferred[None] | None = None
+        self.is_resting = False
+        self.on_rest: Callable[[bool], None] = lambda is_resting: None
+        """Told when the unit has come to rest, and when it is resumed."""
 
     def start(self) -> None:
         """Start every process of the unit."""
         self._later = None
-        self._innocent = False
+        self._innocent = self._only_followed = False
         self._started_at = self._around.reactor.seconds()
         self._lifeline = Lifeline(self._around.reactor, self._all_ended)
         self._commands = []
@@ -155,12 +164,39 @@ class Unit:
         """
         self._children.remove(child)
         self._innocent = self._innocent or number == signal.SIGKILL
-        if self._stopped is None and self._later is None:
+        if self._stopped is None and not self.is_resting:
+            self._judge(child, number, code)
+        self._look()
+
+    def _judge(self, child: Child, number: int | None, code: int | None) -> None:
+        """Tell a wish from a death, by the first process that has not just followed another one.
+
+        The spawners end with 0 when qmail-send has gone, and may be seen to do so before it is.
+        """
+        is_first = self._later is None
+        is_open = is_first or self._only_followed
+        if is_open and child.role.name in OBEDIENT and (code == 0 or number == signal.SIGTERM):
+            self.is_resting = True
+        elif is_open and code == 0 and any(other.role.name in OBEDIENT for other in self._children):
+            self._only_followed = True
+        elif is_open:
             how = f"exited {code}" if number is None else f"was ended by signal {number}"
             self._around.say(f"alert: {self.name}: {child.role.name} {how}")
-            self._innocent = self._innocent or code == 0  # it has followed somebody else, as send does the door
+            # it has followed somebody else, as send does the door
+            self._innocent = self._innocent or code in (0, roles.LOST_PARTNER)
+            self._only_followed = False
+        if is_first:
             self._hurry(HINT_FOR, signal.SIGTERM)
-        self._look()
+
+    def resume(self) -> None:
+        """Start again after a rest, at once or as soon as the last process has ended."""
+        if not self.is_resting or self._stopped is not None:
+            return
+        self.is_resting = False
+        self._innocent = True
+        self.on_rest(False)
+        if not self._children and self._lifeline is None:
+            self.start()
 
     def _hurry(self, after: float, number: int) -> None:
         """Some time from now, send signal *number* to what is still there, and then go on to kill it."""
@@ -171,6 +207,7 @@ class Unit:
     def _insist(self, number: int) -> None:
         """Send signal *number* to every process that is left, or kill whatever holds the lifeline."""
         self._later = None
+        self._only_followed = False
         for child in self._children:
             child.send(number)
         if number == signal.SIGKILL and not self._children and self._lifeline is not None:
@@ -193,6 +230,9 @@ class Unit:
             self._later = None
         if self._stopped is not None:
             self._stopped.callback(None)
+            return
+        if self.is_resting:
+            self.on_rest(True)
             return
         reactor = self._around.reactor
         pause = self._backoff.after(reactor.seconds() - self._started_at, self._innocent)

@@ -36,7 +36,12 @@ With ``twistd -n`` each log line goes to standard output as it is. Without ``-n`
 lines go to ``splogger qmail``. The master says ``smtp: listening on 127.0.0.1 port 25`` for every port.
 
 Signals to the master: TERM and INT stop everything, after the deliveries that are running have ended; ALRM
-has all waiting mail tried again; HUP has the control files reread.
+has all waiting mail tried again; HUP has the control files reread; USR1 starts qmail-send and its spawners again
+after TERM to qmail-send alone.
+
+TERM to qmail-send alone ends deliveries: it says ``status: exiting`` and stays down, while mail is received and
+waits. Only a start, or USR1 to the master, brings it back. A start finds the master that is still there, has it end
+in order, and takes its place; a home whose qmail-send is running is not started a second time.
 
 Started by root, each process runs as the user that conf-users gives it. Otherwise all run as the user who
 started them; then nothing separates them, and mail can be delivered to that user only. The options ``--uid``,
@@ -44,7 +49,8 @@ started them; then nothing separates them, and mail can be delivered to that use
 
 Exit codes: 1 when the mail system cannot be started (a line on standard error says why); else as twistd.
 
-Files: the home's ``control/``, ``queue/`` and ``run/``; see qmail-config(8), which makes a home.
+Files: the home's ``control/``, ``queue/`` and ``run/``, where ``send.stopped`` tells that qmail-send was told to end;
+see qmail-config(8), which makes a home.
 """
 
 from __future__ import annotations

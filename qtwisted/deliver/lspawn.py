@@ -204,6 +204,7 @@ def serve(reader: int, writer: int, home: str, conf: Conf, ids: Ids, default: by
 
     def child(identity: Identity, channel: socket.socket) -> NoReturn:
         """What a forked child does."""
+        privileges.show_as("qmail-getpw" if identity.kind == ACCOUNTS else "qmail-local")
         service = (worker.account_service(conf) if identity.kind == ACCOUNTS
                    else worker.recipient_service(identity.name, default, settings))
         worker.run(channel, () if lifeline is None else (lifeline,), identity, is_root, parent, service)

@@ -18,7 +18,9 @@ read locals and virtualdomains again; what else is in control/ is read at the st
 Control files: bouncefrom, bouncehost, concurrencylocal, concurrencyremote, doublebouncehost, doublebounceto,
 envnoathost, locals, me, percenthack, queuelifetime, virtualdomains.
 
-Exit codes: 0 after TERM, or when one of its partners is lost; 111 when it cannot start. The log tells why.
+Exit codes: 0 after TERM; 3 when one of its partners is lost; 111 when it cannot start. The log tells why.
+
+Unlike 1.02: the exit code tells whether somebody wanted it to end.
 
 Files: info, local, remote, bounce, lock/sendmutex and lock/trigger in HOME/queue.
 """
@@ -47,6 +49,7 @@ from qtwisted.store.kinds.ledger import Ledger, Trouble
 from qtwisted.store.kinds.together import GroupSync
 from qtwisted.store.watch import Watch
 from qtwisted.system.disk import Disk
+from qtwisted.system.roles import LOST_PARTNER
 from qtwisted.system.sockets import connect_unix
 
 TYPE_CHECKING = False
@@ -110,6 +113,7 @@ class Send:
         self._trigger = Trigger(reactor, ledger.disk, lambda: self.scheduler.triggered())
         self._give_up_at = reactor.seconds() + DOOR_WITHIN
         self._is_stopped = False
+        self.was_told = False
 
     def build(self, limits: tuple[int, int], environ: Mapping[str, str], wall: Callable[[], float]) -> None:
         """Make the scheduler."""
@@ -167,7 +171,8 @@ class Send:
         self.stop()
 
     def terminate(self) -> None:
-        """End, at once if nothing has begun."""
+        """End, at once if nothing has begun (TERM)."""
+        self.was_told = True
         if self._watch is None:
             self._leave()
         else:
@@ -308,3 +313,4 @@ def main(opened: Opened) -> None:
     reactor.callWhenRunning(send.catch_signals)
     reactor.callWhenRunning(send.connect)
     reactor.run()
+    sys.exit(0 if send.was_told else LOST_PARTNER)

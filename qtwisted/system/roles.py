@@ -45,6 +45,18 @@ PAIRS = (
 descriptor).
 """
 
+SHOWN_AS = {
+    "log": "qmail-log", "door": "qmail-clean", "lspawn": "qmail-lspawn", "rspawn": "qmail-rspawn",
+    "send": "qmail-send", "front": "qmail-smtpd", "auth": "qmail-auth", "pop3": "qmail-popup",
+}
+"""What ps, top, pgrep and killall call a role: the program of 1.02 in whose place it is, if there was one.
+
+The door does the work of qmail-queue and of qmail-clean; it has the name of the one that was always there.
+"""
+
+LOST_PARTNER = 3
+"""The exit code of a role that ends because one it cannot work without has gone."""
+
 DOOR_SOCKETS = {"users": "queue.sock", "roles": "queue-priv.sock"}
 """The two UNIX sockets in HOME/run: what the door calls the descriptor, and the file's name."""
 

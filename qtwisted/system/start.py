@@ -7,7 +7,8 @@ Synopsis::
 The master runs this; nobody else needs it. What is done here is the same for every role, in this order, and
 only then is any code of the role loaded:
 
-1. leave the session of whoever started us, take default signals, an empty mask and the role's umask;
+1. leave the session of whoever started us, take the name that ps shows, default signals, an empty mask and the
+   role's umask;
 2. make every descriptor close-on-exec, those handed over included;
 3. become the role's user and group (when root starts us), checked;
 4. change to the role's directory; ask to be killed when the master ends;
@@ -18,8 +19,8 @@ So the sentence "this code never runs with the master's rights" is true of every
 Arguments: words ``NAME=VALUE``. ``fd.NAME`` gives the number of an inherited descriptor. ``path`` names a
 further directory to import from. What is not listed above is an option for the role.
 
-Exit codes: 0 when the role ends by itself; 111 when it cannot be started (one line on the log says why); 1
-when it crashes (one line on the log says with what, and where).
+Exit codes: 0 when the role ends by itself; 3 when it has lost a partner it cannot work without; 111 when it cannot be
+started (one line on the log says why); 1 when it crashes (one line on the log says with what, and where).
 """
 
 from __future__ import annotations
@@ -168,6 +169,8 @@ def report_crash(role: str, log: int) -> None:
 
 def prepare(words: Words) -> None:
     """Do everything that must be done before any code of the role runs."""
+    from qtwisted.system.privileges import show_as
+    from qtwisted.system.roles import SHOWN_AS
     from qtwisted.system.roles import role as find
 
     try:
@@ -178,6 +181,7 @@ def prepare(words: Words) -> None:
         os.setsid()
     except PermissionError:
         pass  # whoever leads a process group already has what setsid gives
+    show_as(SHOWN_AS.get(words.role, words.role))
     calm_signals(row.signals)
     os.umask(row.umask)
     raise_limits()

@@ -54,6 +54,13 @@ class SeparationTests(SynchronousTestCase):
             expected[row.name] = ({uid}, {gid}, [gid])
         self.assertEqual(seen, expected)
 
+    def test_names(self) -> None:
+        """ps, top and killall know each role by the name of the program of 1.02 in whose place it is."""
+        self.world.inject(b"to: me\n")
+        self.running.wait_for(r"end msg \d+")
+        shown = {name: status(pid)["Name"] for pid, name in self.running.roles().items()}
+        self.assertEqual(shown, roles.SHOWN_AS)
+
     def test_capabilities(self) -> None:
         """Nobody but lspawn and auth has any right of root left."""
         for pid, name in self.running.roles().items():

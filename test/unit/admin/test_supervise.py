@@ -217,3 +217,82 @@ class UnitTests(SynchronousTestCase):
         self.reactor.broken = False
         self.reactor.advance(0.2)
         self.take()["door"].close()
+
+    def test_rest(self) -> None:
+        """TERM to send alone is a wish: whoever is seen to end first, the unit rests until it is resumed."""
+        for order in (("send", "lspawn", "rspawn"), ("rspawn", "lspawn", "send")):
+            unit = self.unit("send")
+            group = self.take()
+            notes: list[bool] = []
+            unit.on_rest = notes.append
+            for name in order:
+                group[name].end()
+            self.reactor.look()
+            self.reactor.advance(1000)
+            self.assertEqual((notes, unit.is_resting, self.reactor.started, self.said), ([True], True, [], []))
+            unit.resume()
+            self.assertEqual((notes, unit.is_resting), ([True, False], False))
+            for process in self.take().values():
+                process.close()
+
+    def test_rest_before_it_heeds(self) -> None:
+        """TERM that comes before send can heed it is the same wish."""
+        unit = self.unit("send")
+        group = self.take()
+        group["send"].end(by=signal.SIGTERM)
+        self.assertTrue(unit.is_resting)
+        for name in ("lspawn", "rspawn"):
+            group[name].end()
+        self.reactor.look()
+        self.assertEqual(self.said, [])
+
+    def test_no_rest(self) -> None:
+        """When send has lost a partner, has crashed, or was told to end because another one died, it starts again."""
+        for victim, end in (("send", roles.LOST_PARTNER), ("send", 1), ("lspawn", 1)):
+            unit = self.unit("send")
+            group = self.take()
+            group.pop(victim).end(code=end)
+            for process in group.values():
+                process.end()
+            self.reactor.look()
+            self.assertFalse(unit.is_resting)
+            self.reactor.advance(1000)
+            again = self.take()
+            self.assertEqual(set(again), {"send", "lspawn", "rspawn"}, victim)
+            for process in again.values():
+                process.close()
+        self.assertEqual(self.said, [f"alert: send: {name} exited {code}"
+                                     for name, code in (("send", 3), ("send", 1), ("lspawn", 1))])
+
+    def test_resume_early(self) -> None:
+        """Resumed while the last process is still there, the unit starts when that has ended."""
+        unit = self.unit("send")
+        group = self.take()
+        group["send"].end()
+        unit.resume()
+        self.assertEqual(self.reactor.started, [])
+        for name in ("lspawn", "rspawn"):
+            group[name].end()
+        self.reactor.look()
+        self.reactor.advance(1)
+        again = self.take()
+        self.assertEqual(set(again), {"send", "lspawn", "rspawn"})
+        for process in again.values():
+            process.close()
+
+    def test_resume_awake(self) -> None:
+        """A unit that does not rest has nothing to resume."""
+        unit = self.unit("door")
+        unit.resume()
+        self.take()["door"].close()
+        self.assertEqual(self.reactor.started, [])
+
+    def test_stop_at_rest(self) -> None:
+        """A unit at rest is over at once, and cannot be resumed."""
+        unit = self.unit("send")
+        for process in self.take().values():
+            process.end()
+        self.reactor.look()
+        self.successResultOf(unit.stop(5, ["send"]))
+        unit.resume()
+        self.assertEqual(self.reactor.started, [])
