@@ -48,6 +48,9 @@ class Person(NamedTuple):
 class World:
     """Users, a home of the mail system, and programs that run among them."""
 
+    #: what is done in the namespace; $1 and $2 are the files of users and groups, $3 is the place
+    enter = ENTER
+
     def __init__(self, test: SynchronousTestCase, people: Sequence[str] = ("me", "joe")) -> None:
         """Make the users, enter the namespace, and make the home."""
         self.test = test
@@ -55,8 +58,12 @@ class World:
         self.home = f"{self.place}/qmail"
         self.people = {name: self._person(name, FIRST_PERSON + at) for at, name in enumerate(people)}
         self._holder = self._enter()
+        self.make_home()
+
+    def make_home(self) -> None:
+        """Make the home."""
         done = self.run(code().module("qtwisted.admin.config", "--home", self.home, HOST))
-        test.assertEqual(done.returncode, 0, done.stderr)
+        self.test.assertEqual(done.returncode, 0, done.stderr)
 
     def _person(self, name: str, uid: int) -> Person:
         """A user with a home of mode 0755."""
@@ -73,8 +80,8 @@ class World:
             with open(files[-1], "w", encoding="ascii") as file:
                 file.write("".join(line + "\n" for line in lines))
             os.chmod(files[-1], 0o644)
-        holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh", *files],
-                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", self.enter,
+                                   "sh", *files, self.place], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.test.addCleanup(holder.communicate)
         assert holder.stdout is not None
         self.test.assertEqual(holder.stdout.readline(), b"ready\n")
