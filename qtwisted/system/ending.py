@@ -11,7 +11,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
+
+    #: what a program prints, piece by piece, and at the end its exit code
+    Printing = Generator[bytes, None, int]
 
 #: the two exit codes most programs have for failure: never (wrong use, bad input), and later (trouble that may pass)
 NEVER = 100
@@ -52,6 +55,51 @@ def run(work: Callable[[list[bytes]], int], manual: str | None) -> int:
     except Ending as ending:
         say(ending.line, ending.newline)
         return ending.code
+
+
+#: pieces are gathered until they are so long
+_WRITE_FROM = 8192
+
+
+def run_printing(work: Callable[[list[bytes]], Printing], manual: str | None) -> int:
+    """Print what the program's own function makes of the command line; give its exit code.
+
+    What is printed may be of any length: little of it is held at a time. Where nobody reads it any more, or the
+    disk it goes to is full, the program ends with exit code 111.
+    """
+    if helped(manual):
+        return 0
+    try:
+        return _print_all(work([os.fsencode(word) for word in sys.argv]))
+    except Ending as ending:
+        say(ending.line, ending.newline)
+        return ending.code
+
+
+def _print_all(pieces: Printing) -> int:
+    """Write all pieces; an Ending comes after what was there before it."""
+    held = bytearray()
+    try:
+        while True:
+            held += next(pieces)
+            if len(held) >= _WRITE_FROM:
+                _write(held)
+    except StopIteration as end:
+        code: int = end.value
+    except Ending:
+        _write(held)
+        raise
+    _write(held)
+    return code
+
+
+def _write(held: bytearray) -> None:
+    """Write what is held to standard output, and hold nothing any more."""
+    try:
+        while held:
+            del held[: os.write(1, held)]
+    except OSError:
+        raise Ending(LATER) from None
 
 
 def helped(manual: str | None) -> bool:
