@@ -25,6 +25,7 @@ CHANNELS = ("local", "remote")
 
 _SPLIT = ("mess", "info", "local", "remote")
 _NUMBER_LIMIT = 1 << 64
+_DIGITS_MAX = 20
 _MODE = 0o600
 _FILE_MODE = 0o644  # qmail-send asks for this and has a umask of 077
 _INFO_MAX = 65536
@@ -37,6 +38,14 @@ class Trouble(Exception):
         """Take the event."""
         super().__init__(event)
         self.event = event
+
+
+def message_number(name: str) -> int | None:
+    """Read the name of a queue file as the number of a message; None where it is not one."""
+    if not (name.isascii() and name.isdigit()) or len(name) > _DIGITS_MAX:
+        return None
+    number = int(name)
+    return number if number < _NUMBER_LIMIT and str(number) == name else None
 
 
 class Ledger:
@@ -103,10 +112,9 @@ class Ledger:
         """
         try:
             for name, _ in self.disk.names(directory):
-                if name.isascii() and name.isdigit():
-                    number = int(name)
-                    if number < _NUMBER_LIMIT and str(number) == name:
-                        yield number
+                number = message_number(name)
+                if number is not None:
+                    yield number
         except OSError:
             raise Trouble(alerts.CannotOpenDirectory(directory.encode())) from None
 
