@@ -8,7 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.deliver.host.tcpto import RECORDS, SIZE, Tcpto
+from qtwisted.deliver.host.table import RECORDS, SIZE
+from qtwisted.deliver.host.tcpto import Tcpto
 
 ONE, TWO, SIX = "192.0.2.1", "192.0.2.2", "2001:db8::1"
 
@@ -131,6 +132,16 @@ class TcptoTests(SynchronousTestCase):
         self.time_out(ONE)
         self.path.write_bytes(bytes(RECORDS * SIZE))
         self.assertFalse(self.tcpto.advises_against(ONE, 0))
+
+    def test_cleared_by_another_in_memory(self) -> None:
+        """IPv6 addresses are forgotten when the file was cleared, and not because it never held anything."""
+        self.time_out(SIX)
+        self.assertTrue(self.tcpto.advises_against(SIX, 0))
+        self.path.write_bytes(bytes(RECORDS * SIZE))
+        os.utime(self.path, ns=(0, 1))
+        self.assertFalse(self.tcpto.advises_against(SIX, 0))
+        self.tcpto.timed_out(SIX)
+        self.assertFalse(self.tcpto.advises_against(SIX, 0))
 
     def test_clear(self) -> None:
         """Everything can be forgotten."""
