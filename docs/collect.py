@@ -4,7 +4,7 @@
     python docs/collect.py --check  says which of them are not as they would be written, exit code 1 if any
 
 Every difference from qmail 1.02 stands where it is made, in a docstring or a comment, and begins with the words
-"Unlike 1.02:". unlike.rst is the list of them. control.rst lists the control files as config/fields.py declares
+"Unlike 1.02:". unlike.rst is the list of them. control.rst lists the control files as config/declared.py declares
 them. The docstring of a program's module is its manual page; where one module holds several programs, the
 docstring of each one's function is.
 """
@@ -224,7 +224,7 @@ CONTROL_INTRODUCTION = """\
 Control files
 =============
 
-.. Made by docs/collect.py from qtwisted/config/fields.py. Change it there.
+.. Made by docs/collect.py from qtwisted/config/declared.py. Change it there.
 
 Each lies in the home's ``control`` directory. A *line* is the first line of its file; an *integer* the digits that
 line begins with; a *list* has an entry on each line, without those that begin with ``#``; a *mapping* is a list of
@@ -236,7 +236,7 @@ def control(root: Path = ROOT) -> str:
     """Write the list of all control files."""
     sys.path.insert(0, str(root))
     try:
-        from qtwisted.config.fields import ALL
+        from qtwisted.config.declared import ALL
     finally:
         sys.path.pop(0)
     items = []

@@ -1,13 +1,14 @@
-"""Every control file, declared once: its kind, its default, who reads it and what it is for.
+"""What each program needs of the control files: one frozen value for each, with only its own files.
 
-From this table come the slices below, one frozen value for each program with only what that program needs,
-the manual page, the samples and the check that every file is documented. A file of 1.02 keeps 1.02's lenient
+The files, with their kinds and defaults, are declared in ``declared``. A file of 1.02 keeps 1.02's lenient
 reading; in a file of ours, what does not parse is an error with its line.
 """
 
 from __future__ import annotations
 
 from qtwisted.config.control import Control, ControlError, Entries, fold
+from qtwisted.config.declared import ALL as ALL
+from qtwisted.config.declared import BY_NAME as BY_NAME
 from qtwisted.config.hosts import BadMailFrom, RcptHosts, rcpthosts
 from qtwisted.config.security import NO_SECURITY, Security, security
 from qtwisted.model.frozen import NamedTuple
@@ -17,124 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qtwisted.config.relay import RelayClients
-
-LINE = "line"
-INTEGER = "integer"
-LIST = "list"
-MAPPING = "mapping"
-PEM = "pem"
-
-
-class Field(NamedTuple):
-    """One control file.
-
-    ``defaults_to_me``: control/me comes before the default. ``rereads``: does qmail-send read it again on
-    HUP? ``is_ours``: 1.02 does not know it. Programs read their files when they start, the SMTP front for
-    each client.
-    """
-
-    name: str
-    kind: str
-    default: bytes | int | None
-    readers: tuple[str, ...]
-    sentence: str
-    defaults_to_me: bool = False
-    rereads: bool = False
-    is_ours: bool = False
-
-
-_SMTPD = ("qmail-smtpd",)
-_POP3 = ("qmail-popup",)
-_NETWORK = ("qmail-smtpd", "qmail-qmtpd")
-_SERVERS = ("qmail-smtpd", "qmail-qmtpd", "qmail-qmqpd")
-_ALL_SERVERS = (*_SERVERS, *_POP3)
-_SEND = ("qmail-send",)
-_INJECT = ("qmail-inject",)
-_REMOTE = ("qmail-remote",)
-_ALL = ("qmail-inject", "qmail-remote", "qmail-send", *_SERVERS)
-
-
-def _mine(name: str, readers: tuple[str, ...], sentence: str) -> Field:
-    """Declare a line that is control/me unless set, and its own name if there is no control/me."""
-    return Field(name, LINE, name.encode(), readers, sentence, defaults_to_me=True)
-
-
-def _named(name: str, readers: tuple[str, ...], sentence: str) -> Field:
-    """Declare a line that is control/me unless set, and nothing if there is no control/me."""
-    return Field(name, LINE, None, readers, sentence, defaults_to_me=True)
-
-
-def _limit(name: str, default: int, readers: tuple[str, ...], sentence: str) -> Field:
-    """Declare an integer that 1.02 does not know."""
-    return Field(name, INTEGER, default, readers, sentence, is_ours=True)
-
-
-ALL: tuple[Field, ...] = (
-    Field("badmailfrom", LIST, None, _SMTPD, "Envelope senders, or @host, whose mail is refused."),
-    Field("bouncefrom", LINE, b"MAILER-DAEMON", _SEND, "User name in the From field of bounces."),
-    _mine("bouncehost", _SEND, "Host name in the From field of bounces."),
-    Field("concurrencylocal", INTEGER, 10, _SEND, "Most local deliveries at a time."),
-    Field("concurrencyremote", INTEGER, 20, _SEND, "Most remote deliveries at a time."),
-    Field("databytes", INTEGER, 0, _NETWORK, "Most bytes in a message from the network; 0 is no limit."),
-    _mine("defaultdomain", _INJECT, "Domain added to host names without a dot."),
-    _mine("defaulthost", _INJECT, "Host added to addresses without one."),
-    _mine("doublebouncehost", _SEND, "Host that gets double bounces."),
-    Field("doublebounceto", LINE, b"postmaster", _SEND, "User who gets double bounces."),
-    _mine("envnoathost", _SEND, "Host presumed for envelope recipients without @."),
-    _named("helohost", _REMOTE, "Name given in HELO."),
-    _mine("idhost", _INJECT, "Host name in Message-IDs."),
-    _named("localiphost", _SMTPD, "Name put in place of a bracketed address of this host."),
-    Field(
-        "locals",
-        LIST,
-        None,
-        _SEND,
-        "Domains that are delivered locally.",
-        defaults_to_me=True,
-        rereads=True,
-    ),
-    Field("me", LINE, None, _ALL, "Name of this host, default of many other files."),
-    Field("morercpthosts", LIST, None, ("qmail-newmrh",), "More of rcpthosts, compiled by qmail-newmrh."),
-    Field("percenthack", LIST, None, _SEND, "Domains where user%host@domain means user@host."),
-    _mine("plusdomain", _INJECT, "Domain added to host names that end with a plus sign."),
-    Field("qmqpservers", LIST, None, ("qmail-qmqpc",), "Addresses of QMQP servers, tried in turn."),
-    Field("queuelifetime", INTEGER, 604800, _SEND, "Seconds a message may stay in the queue."),
-    Field("rcpthosts", LIST, None, _NETWORK, "Domains mail is taken for; without the file, all."),
-    _named("smtpgreeting", _SMTPD, "Text of the SMTP greeting, host name first."),
-    Field("smtproutes", MAPPING, None, _REMOTE, "Hosts that take the mail for some domains."),
-    Field("timeoutconnect", INTEGER, 60, _REMOTE, "Seconds to wait for a remote host to take a connection."),
-    Field("timeoutremote", INTEGER, 1200, _REMOTE, "Seconds to wait for each answer of a remote host."),
-    Field("timeoutsmtpd", INTEGER, 1200, _SMTPD, "Seconds to wait for each piece of input from a client."),
-    Field("virtualdomains", MAPPING, None, _SEND, "Users who control whole domains.", rereads=True),
-    # not in 1.02
-    Field("checkpassword", LINE, b"qmail-checkpassword-system", _POP3, "Checks passwords.", is_ours=True),
-    Field("clientcert.pem", PEM, None, _REMOTE, "Our certificate and its key, for servers that ask.", is_ours=True),
-    _limit("concurrencydestination", 20, ("qmail-rspawn",), "Most connections to one destination; 0 is no limit."),
-    _limit("concurrencyincoming", 1000, _SERVERS, "Most connections of clients at a time to one service."),
-    _limit("concurrencypop3", 200, _POP3, "Most POP3 clients at a time; 0 is no limit."),
-    _limit("helolines", 1, _SMTPD, "1: HELO lists PIPELINING and 8BITMIME as in 1.02; 0: one line."),
-    Field("listen", LIST, None, ("qmail-start",), "Services and the endpoints they listen on.", is_ours=True),
-    _limit("maxbadlogins", 20, _POP3, "Failed logins of one address in a minute; 0 is no limit."),
-    _limit("maxconnip", 50, _ALL_SERVERS, "Most connections of one address at a time to one service; 0 is no limit."),
-    _limit("maxerrors", 20, _SMTPD, "Refused commands after which a client is cut off; 0 is no limit."),
-    _limit("maxjunk", 100, _SMTPD, "Idle commands after which a client is cut off; 0 is no limit."),
-    _limit("maxrcpt", 1000, _SMTPD, "Most recipients of a message; 0 is no limit."),
-    _limit("minrate", 500, _SMTPD, "Fewest bytes a second while a message comes in; 0 is no limit."),
-    Field("qmqpclients", LIST, None, ("qmail-qmqpd",), "Addresses and networks that may use QMQP.", is_ours=True),
-    Field("queuesync", LINE, b"auto", ("qmail-queue",), "How to sync: auto, syncfs, fsync.", is_ours=True),
-    Field("relayclients", LIST, None, _NETWORK, "Addresses and networks that may relay.", is_ours=True),
-    Field("resolvers", LIST, None, _REMOTE, "Name servers, ADDRESS or ADDRESS:PORT; else resolv.conf.", is_ours=True),
-    Field("smtpauth", MAPPING, None, _REMOTE, "Names and passwords for relays: relay:user:password.", is_ours=True),
-    Field("tcprules", LIST, None, ("qmail-start",), "Which clients may connect, and as what.", is_ours=True),
-    _limit("timeoutcommand", 300, _SMTPD, "Seconds a client may take for one whole command; 0 is no limit."),
-    _limit("timeoutprogram", 3600, ("qmail-lspawn",), "Seconds a program in a .qmail file may run."),
-    Field("tlscafile", PEM, None, _REMOTE, "Certificates to trust instead of the system's.", is_ours=True),
-    Field("tlsdestinations", MAPPING, None, _REMOTE, "Where mail must be encrypted on its way.", is_ours=True),
-)
-
-#: the same by name
-BY_NAME = {field.name: field for field in ALL}
-
 
 class Values:
     """For the slices: reads declared files with their declared defaults; control/me is read once."""

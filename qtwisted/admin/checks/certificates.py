@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from qtwisted.admin.checks import CERTIFICATE, Finding
 from qtwisted.admin.checks.control import is_open
 from qtwisted.config.control import Control
-from qtwisted.config.fields import ALL, PEM
+from qtwisted.config.declared import ALL, PEM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from qtwisted.admin import reach
 from qtwisted.admin.checks import UNKNOWN, UNREADABLE, Finding
 from qtwisted.admin.checks.build import settings
-from qtwisted.config.fields import BY_NAME
+from qtwisted.config.declared import BY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ from qtwisted.admin.checks import VALUE, Finding
 from qtwisted.admin.checks.build import settings
 from qtwisted.config import fields, security
 from qtwisted.config.control import Control, ControlError, fold, leading_number
-from qtwisted.config.fields import INTEGER, LINE, LIST, MAPPING, Field, Values
+from qtwisted.config.declared import INTEGER, LINE, LIST, MAPPING, Field
+from qtwisted.config.fields import Values
 from qtwisted.config.relay import relayclients
 from qtwisted.config.tcprules import tcprules
 from qtwisted.store.qmqpc import server
