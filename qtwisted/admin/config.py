@@ -38,6 +38,13 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtwisted.admin import hier, launchers
+from qtwisted.admin.naming.controls import (
+    CHANGE_BOTH,
+    NOW_REFUSES,
+    can_be_host,
+    default_domain,
+    named_after,
+)
 from qtwisted.config import cdb, newu
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
@@ -68,16 +75,6 @@ class Single(NamedTuple):
     uid: int
     gid: int
     group: str
-
-
-def default_domain(host: str) -> str:
-    """HOST without its first label, if two dots are left to spare (config-fast.sh)."""
-    return host.partition(".")[2] if host.count(".") >= 2 else host
-
-
-def plus_domain(host: str) -> str:
-    """The last two labels of HOST, if it has more (config-fast.sh)."""
-    return ".".join(host.split(".")[-2:]) if host.count(".") >= 2 else host
 
 
 class Home:
@@ -147,16 +144,15 @@ class Home:
     def write_control(self) -> None:
         """Write the control files of config-fast, in its order and its words."""
         hosts = [self.host] if self.single is None else self.names_of_this_machine()
-        for name, value in (("me", self.host), ("defaultdomain", default_domain(self.host)),
-                            ("plusdomain", plus_domain(self.host))):
+        for name, value in named_after(self.host):
             self.say(f"Putting {value} into control/{name}...")
             self.put(f"control/{name}", value + "\n")
         for name in ("locals", "rcpthosts"):
             for value in hosts:
                 self.say(f"Putting {value} into control/{name}...")
             self.put(f"control/{name}", "".join(value + "\n" for value in hosts))
-        self.say(f"Now qmail will refuse to accept SMTP messages except to {' and '.join(hosts)}.")
-        self.say("Make sure to change rcpthosts if you add hosts to locals or virtualdomains!")
+        self.say(NOW_REFUSES.format(" and ".join(hosts)))
+        self.say(CHANGE_BOTH)
         if self.single is not None:
             self.say(f"Putting {LISTEN} into control/listen...")
             self.put("control/listen", LISTEN + "\n")
@@ -276,7 +272,7 @@ def say(line: str) -> None:
 def configure(options: argparse.Namespace) -> None:
     """Make the home that *options* ask for."""
     path = os.path.abspath(build.home_dir(os.environ, options.home))
-    if not options.host or any(byte <= " " or byte in ":@/" for byte in options.host):
+    if not can_be_host(options.host):
         raise Refused(f"{options.host!r} is no host name")
     home = Home(path, options.host, single_user(options.user), say)
     home.refuse_existing()

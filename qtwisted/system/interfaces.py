@@ -15,6 +15,9 @@ _SIOCGIFCONF = 0x8912
 _SIOCGIFFLAGS = 0x8913
 _IFF_UP = 1
 _NAME_SIZE = 16
+#: address, number of the interface, length of the network, scope, flags, name; all but the name in hexadecimal
+_IF_INET6 = "/proc/net/if_inet6"
+_LINK_SCOPE = 0x20
 _CONF = struct.Struct("iP")
 #: struct ifreq of 64-bit Linux: a name, then the largest member of the union
 _ENTRY_SIZE = 40 if _CONF.size == 16 else 32
@@ -29,6 +32,19 @@ def ipv4_addresses() -> frozenset[bytes]:
         return frozenset(
             entry[_ADDRESS] for entry in _entries(asker) if _is_up(asker, entry[:_NAME_SIZE])
         )
+
+
+def ipv6_addresses(listing: str = _IF_INET6) -> frozenset[bytes]:
+    """Give the IPv6 addresses of all interfaces that are up, 16 bytes each, without those of one link only.
+
+    A host without IPv6 has none.
+    """
+    try:
+        with open(listing, encoding="ascii") as file:
+            lines = [line.split() for line in file]
+    except FileNotFoundError:
+        return frozenset()
+    return frozenset(bytes.fromhex(line[0]) for line in lines if int(line[3], 16) != _LINK_SCOPE)
 
 
 def _entries(asker: socket.socket) -> list[bytes]:

@@ -140,6 +140,10 @@ class Resolver:
         """Find the names that whoever runs a network has given to an address in it; they may say anything."""
         return self._look_up(_bytes_name(dns.reversename.from_address(address)), dns.rdatatype.PTR)
 
+    def alias(self, name: bytes) -> Deferred[list[bytes]]:
+        """Find the name that a name is an alias of."""
+        return self._look_up(name, dns.rdatatype.CNAME)
+
     async def _addresses(self, name: bytes) -> list[str]:
         """Ask for both families at once, and make one answer of two."""
         four = self._look_up(name, dns.rdatatype.A).addErrback(_as_value)
@@ -292,7 +296,7 @@ def _read_mx(rrset: Any) -> list[Mx]:
     return sorted(Mx(record.preference, _bytes_name(record.exchange)) for record in rrset)[:RECORDS_MAX]
 
 
-def _read_pointers(rrset: Any) -> list[bytes]:
+def _read_targets(rrset: Any) -> list[bytes]:
     """Read names."""
     return [_bytes_name(record.target) for record in list(rrset)[:RECORDS_MAX]]
 
@@ -313,5 +317,6 @@ _READ: dict[RdataType, Callable[[Any], Records]] = {
     dns.rdatatype.MX: _read_mx,
     dns.rdatatype.A: _read_addresses,
     dns.rdatatype.AAAA: _read_addresses,
-    dns.rdatatype.PTR: _read_pointers,
+    dns.rdatatype.PTR: _read_targets,
+    dns.rdatatype.CNAME: _read_targets,
 }

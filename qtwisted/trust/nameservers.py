@@ -1,15 +1,20 @@
-"""Name servers: whom to ask, as told by control/resolvers or, without that file, by /etc/resolv.conf."""
+"""Name servers: whom to ask, as told by control/resolvers or, without that file, by /etc/resolv.conf.
+
+The mail system itself looks names up exactly as given. Only the programs that help with setting it up complete short
+names, with the domains to search that /etc/resolv.conf tells.
+"""
 
 from __future__ import annotations
 
 import ipaddress
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtwisted.config.control import Control, ControlError, leading_number
 from qtwisted.config.fresh import fresh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 RESOLV_CONF = "/etc/resolv.conf"
 RESOLVERS = "resolvers"
@@ -23,6 +28,43 @@ class Nameserver(NamedTuple):
 
     address: str
     port: int = DNS_PORT
+
+
+class Search(NamedTuple):
+    """The domains that may complete a name, and how many dots it must have to be tried alone first."""
+
+    domains: tuple[bytes, ...] = ()
+    dots: int = 1
+
+    def candidates(self, name: bytes) -> list[bytes]:
+        """Give what a name may be short for, likely ones first; a name that ends with a dot is complete."""
+        if name.endswith(b"."):
+            return [name]
+        completed = [name + b"." + domain for domain in self.domains]
+        return [name, *completed] if name.count(b".") >= self.dots else [*completed, name]
+
+
+def search(environ: Mapping[str, str], resolv_conf: str = RESOLV_CONF, host: str | None = None) -> Search:
+    """Read which domains complete short names: those of $LOCALDOMAIN, else of the file, else that of this host."""
+    domains, dots = _host_domain(os.uname().nodename if host is None else host), 1
+    try:
+        with open(resolv_conf, encoding="utf-8", errors="replace") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        lines = []
+    for words in lines:
+        if words[:1] == ["search"] or words[:1] == ["domain"]:
+            domains = words[1:] if words[0] == "search" else words[1:2]
+        elif words[:1] == ["options"]:
+            numbers = [leading_number(word[6:].encode()) for word in words if word.startswith("ndots:")]
+            dots = next((number for number in reversed(numbers) if number is not None), dots)
+    domains = environ["LOCALDOMAIN"].split() if "LOCALDOMAIN" in environ else domains
+    return Search(tuple(os.fsencode(domain).strip(b".") for domain in domains if domain.strip(".")), dots)
+
+
+def _host_domain(host: str) -> list[str]:
+    """Give what follows the first dot of a host's name, if there is one."""
+    return [host.partition(".")[2]]
 
 
 def nameservers(control: Control, resolv_conf: str = RESOLV_CONF) -> Callable[[], Sequence[Nameserver]]:

@@ -26,17 +26,6 @@ Make sure to change rcpthosts if you add hosts to locals or virtualdomains!
 """
 
 
-class DomainTests(SynchronousTestCase):
-    """The two domains are taken from the host name as config-fast does."""
-
-    def test_table(self) -> None:
-        """Names with fewer than two dots stay as they are."""
-        for host, default, plus in (("mail.sub.example.co.uk", "sub.example.co.uk", "co.uk"),
-                                    ("a.b.c", "b.c", "b.c"), ("host.dom", "host.dom", "host.dom"),
-                                    ("single", "single", "single")):
-            self.assertEqual((config.default_domain(host), config.plus_domain(host)), (default, plus))
-
-
 class Fixture(SynchronousTestCase):
     """Runs qmail-config in this process, as somebody who is not root."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.config.control import Control, ControlError
-from qtwisted.trust.nameservers import Nameserver, nameservers
+from qtwisted.trust.nameservers import Nameserver, Search, nameservers, search
 
 HERE = [Nameserver("127.0.0.1", 53)]
 
@@ -67,3 +67,37 @@ class NameserversTests(SynchronousTestCase):
         new.write_text("127.0.0.9\n")
         os.rename(new, self.resolvers)
         self.assertEqual(self.current(), [Nameserver("127.0.0.9", 53)])
+
+
+class SearchTests(SynchronousTestCase):
+    """Short names are completed for those who set a host up."""
+
+    def found(self, text: str | None, **environ: str) -> Search:
+        """Read a resolv.conf, on a host called mail.home.example."""
+        path = Path(self.mktemp())
+        if text is not None:
+            path.write_text(text)
+        return search(environ, str(path), "mail.home.example")
+
+    def test_domains(self) -> None:
+        """The last search or domain line counts, $LOCALDOMAIN more, and without all of them the host's own domain."""
+        for text, domains in ((None, (b"home.example",)), ("nameserver 192.0.2.1\n", (b"home.example",)),
+                              ("search a.example b.example.\n", (b"a.example", b"b.example")),
+                              ("search a.example\ndomain b.example c.example\n", (b"b.example",)),
+                              ("domain b.example\nsearch a.example\n", (b"a.example",)), ("search .\n", ())):
+            self.assertEqual(self.found(text).domains, domains, text)
+        self.assertEqual(self.found("search a.example\n", LOCALDOMAIN="x.example y.example").domains,
+                         (b"x.example", b"y.example"))
+        self.assertEqual(search({}, self.mktemp(), "mail").domains, ())
+
+    def test_dots(self) -> None:
+        """How many dots make a name likely to be complete can be told; what is no number is not."""
+        self.assertEqual(self.found("options timeout:1 ndots:2\n").dots, 2)
+        self.assertEqual(self.found("options ndots:x\noptions ndots\n").dots, 1)
+
+    def test_candidates(self) -> None:
+        """A name with enough dots is tried alone first, another one last, one with a dot at its end alone."""
+        domains = Search((b"a.example", b"b.example"))
+        self.assertEqual(domains.candidates(b"mail"), [b"mail.a.example", b"mail.b.example", b"mail"])
+        self.assertEqual(domains.candidates(b"mail.x"), [b"mail.x", b"mail.x.a.example", b"mail.x.b.example"])
+        self.assertEqual(domains.candidates(b"mail."), [b"mail."])
