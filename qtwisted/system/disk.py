@@ -149,6 +149,10 @@ class Disk:
         """Make a directory."""
         os.mkdir(path, mode, dir_fd=self._at)
 
+    def rmdir(self, path: Path) -> None:
+        """Take an empty directory away."""
+        os.rmdir(path, dir_fd=self._at)
+
     # Durability
 
     def fsync(self, fd: int) -> None:
