@@ -7,7 +7,7 @@ Synopsis::
 dnsptr asks the DNS for the name that was given to an IP address (its PTR record) and prints it. Whoever runs
 the network of the address chose that name, and it may be anybody's.
 
-Unlike 1.02: ADDRESS may be one of IPv6; what is no address is a hard error and not looked up as far as it goes.
+Unlike 1.02: ADDRESS may be one of IPv6. What is no address is a hard error, and not looked up as something else.
 
 Exit codes:
 
