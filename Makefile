@@ -7,6 +7,7 @@
 # make check   print what is wrong with the installation, and nothing if all is well
 # make config  make the control files of a new installation
 #
+# make docs    make the guide as HTML, in build/html
 # make clean   remove what the other targets made, the home ./run excepted
 #
 # For make setup: DESTDIR=DIR installs below DIR; MANDIR=DIR puts the manual pages there; CHOWN=no leaves owners alone;
@@ -29,7 +30,7 @@ JOBS = 2
 
 BUILD = build
 QMAIL = $(shell head -n 1 etc/conf-qmail)
-BUILT_FROM = $(shell find qtwisted twisted etc docs -type f ! -name '*.pyc' ! -path 'docs/man/*') README.rst setup.cfg
+BUILT_FROM = $(shell find qtwisted twisted etc docs -type f ! -name '*.pyc' ! -path 'docs/man/*' ! -path 'docs/formats/*') README.rst setup.cfg
 # What is imported is what is to be installed, and not what lies in the directory somebody happens to be in.
 OURS = PYTHONPATH=$(CURDIR) $(VENV)/bin/python -P -s -m
 SETUP = $(if $(DESTDIR),--destdir "$(DESTDIR)") $(if $(MANDIR),--mandir "$(MANDIR)") \
@@ -68,7 +69,7 @@ $(BUILD)/it: $(VENV)/installed $(BUILT_FROM)
 	@$(OURS) qtwisted.admin.install.collecting . $(BUILD)
 	@touch $@
 
-$(BUILD)/man/made: $(VENV)/installed-man docs/manpages.py $(wildcard docs/man/*.rst)
+$(BUILD)/man/made: $(VENV)/installed-man docs/manpages.py $(wildcard docs/man/*.rst docs/formats/*.rst)
 	@rm -rf $(BUILD)/man
 	@$(VENV)/bin/python docs/manpages.py $(BUILD)/man
 	@touch $@
@@ -83,7 +84,11 @@ check:
 config:
 	@$(if $(ME),"$(QMAIL)/bin/config-fast" "$(ME)","$(QMAIL)/bin/config")
 
+docs: $(VENV)/installed-tests
+	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs build/html
+	@echo "The guide is in build/html/index.html."
+
 clean:
 	rm -rf $(VENV) build SYSDEPS qtwisted.egg-info _trial_temp* .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: run test style it man setup check config clean
+.PHONY: run test style it man setup check config docs clean

@@ -1,4 +1,4 @@
-"""Writes the documents that are parts of the program text: unlike.rst, control.rst and man/PROGRAM.rst in docs.
+"""Writes the documents that are parts of the program text: unlike.rst, control.rst and the manual pages in docs.
 
     python docs/collect.py          writes them
     python docs/collect.py --check  says which of them are not as they would be written, exit code 1 if any
@@ -14,6 +14,7 @@ from __future__ import annotations
 import ast
 import configparser
 import io
+import re
 import sys
 import textwrap
 import tokenize
@@ -133,6 +134,10 @@ def _item(text: str, width: int = 110) -> str:
 # ---- manual pages
 
 
+#: what has a manual page and is no program of its own: a role, and what twistd runs
+PARTS = {"qmail-send": "qtwisted/schedule/send.py", "twistd-qmail": "qtwisted/admin/twistd.py"}
+
+
 def programs(root: Path = ROOT) -> dict[str, tuple[Path, str]]:
     """Give for each program its module and the name of its function, as setup.cfg lists them."""
     config = configparser.ConfigParser()
@@ -191,8 +196,11 @@ def _without_doubled_blanks(lines: list[str]) -> str:
 
 
 def page(name: str, text: str, source: str) -> str:
-    """Write a manual page: the first line of the docstring becomes the section NAME."""
-    first, _, rest = spelled_out(text).partition("\n")
+    """Write a manual page: the first line of the docstring becomes the section NAME.
+
+    An mbox's ``From_`` is a word, and no reference as reST has it.
+    """
+    first, _, rest = spelled_out(re.sub(r"(?<!`)\bFrom_", r"From\\_", text)).partition("\n")
     first = first.replace(" -- ", " - ", 1).rstrip(".")
     note = f".. Made by docs/collect.py from {source}. Change it there."
     bar = "#" * len(name)
@@ -219,21 +227,76 @@ def faults(name: str, text: str) -> list[str]:
 
 # ---- control files
 
-CONTROL_INTRODUCTION = """\
+CONTROL_HEAD = """\
 =============
 Control files
 =============
 
 .. Made by docs/collect.py from qtwisted/config/declared.py. Change it there.
 
+"""
+
+CONTROL_PAGE_HEAD = """\
+.. Made by docs/collect.py from qtwisted/config/fields.py. Change it there.
+
+#############
+qmail-control
+#############
+
+NAME
+====
+
+qmail-control - the control files
+
+DESCRIPTION
+===========
+
+"""
+
+CONTROL_INTRODUCTION = """\
 Each lies in the home's ``control`` directory. A *line* is the first line of its file; an *integer* the digits that
 line begins with; a *list* has an entry on each line, without those that begin with ``#``; a *mapping* is a list of
 ``key:value``; a *pem* file holds certificates or keys. Files marked with a star are not known to qmail 1.02.
 """
 
+#: where the forms of entries are explained that need more than a sentence: files, and the module that reads them
+FORMS = {
+    "smtproutes": "qtwisted/deliver/host/routes.py",
+    "tcprules": "qtwisted/config/tcprules.py",
+    "tlsdestinations, tlscafile, clientcert.pem, smtpauth": "qtwisted/config/security.py",
+    "relayclients, qmqpclients": "qtwisted/config/relay.py",
+    "rcpthosts, morercpthosts, badmailfrom": "qtwisted/config/hosts.py",
+}
+CONTROL_PAGE_TAIL = """\
+SEE ALSO
+========
+
+qmail-showctl(8), qmail-send(8), qmail-smtpd(8), qmail-remote(8), qmail-inject(8), twistd-qmail(8)
+"""
+
 
 def control(root: Path = ROOT) -> str:
-    """Write the list of all control files."""
+    """Write the list of all control files, as a part of the guide."""
+    return f"{CONTROL_HEAD}{CONTROL_INTRODUCTION}\n{_control_items(root)}\n\n{_forms(root, '=')}"
+
+
+def control_page(root: Path = ROOT) -> str:
+    """Write the manual page of all control files."""
+    return (f"{CONTROL_PAGE_HEAD}{CONTROL_INTRODUCTION}\nFILES\n=====\n\n{_control_items(root)}\n\n"
+            f"{_forms(root, '=')}\n{CONTROL_PAGE_TAIL}")
+
+
+def _forms(root: Path, mark: str) -> str:
+    """Explain the forms of entries, as the modules do that read them."""
+    chapters = []
+    for names, place in FORMS.items():
+        text = ast.get_docstring(ast.parse((root / place).read_text())) or ""
+        chapters.append(f"{names}\n{mark * len(names)}\n\n{text}\n")
+    return "\n".join(chapters)
+
+
+def _control_items(root: Path) -> str:
+    """Write an item for each control file."""
     sys.path.insert(0, str(root))
     try:
         from qtwisted.config.declared import ALL
@@ -248,7 +311,7 @@ def control(root: Path = ROOT) -> str:
         text = f"{field.sentence} ({'; '.join(facts)}.)"
         filled = textwrap.fill(text, 106, break_on_hyphens=False)
         items.append(f"{field.name}{star}\n" + textwrap.indent(filled, "    "))
-    return CONTROL_INTRODUCTION + "\n" + "\n\n".join(items) + "\n"
+    return "\n\n".join(items)
 
 
 def _default(default: bytes | int | None, is_me: bool) -> str:
@@ -265,9 +328,12 @@ def _default(default: bytes | int | None, is_me: bool) -> str:
 def documents(root: Path = ROOT) -> dict[Path, str]:
     """Give every document with the text it should have."""
     written = {root / "docs" / "unlike.rst": unlike(root), root / "docs" / "control.rst": control(root)}
+    written[root / "docs" / "formats" / "qmail-control.5.rst"] = control_page(root)
     for name, (module, function) in programs(root).items():
         source = module.relative_to(root).as_posix()
         written[root / "docs" / "man" / f"{name}.rst"] = page(name, manual(module, function), source)
+    for name, source in PARTS.items():
+        written[root / "docs" / "man" / f"{name}.rst"] = page(name, manual(root / source, "main"), source)
     return written
 
 

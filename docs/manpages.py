@@ -1,8 +1,9 @@
-"""Formats the manual pages: docs/man/PROGRAM.rst becomes man/manN/PROGRAM.N in a directory of your choice.
+"""Formats the manual pages: docs/man/PROGRAM.rst becomes manN/PROGRAM.N in a directory of your choice.
 
     python docs/manpages.py DIRECTORY
 
-Programs an administrator or another program runs are in section 8, those a user runs in section 1.
+Programs an administrator or another program runs are in section 8, those a user runs in section 1. Pages that are not
+about a program lie in docs/formats, with the section in the name.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from docutils.core import publish_string
 
 ROOT = Path(__file__).resolve().parent.parent
-ADMINISTRATOR = ("qmail-", "sendmail", "splogger", "newaliases", "tcp-env")
+ADMINISTRATOR = ("qmail", "sendmail", "splogger", "newaliases", "tcp-env", "twistd-")
 
 
 def section(program: str) -> str:
@@ -21,18 +22,26 @@ def section(program: str) -> str:
     return "8" if program.startswith(ADMINISTRATOR) else "1"
 
 
-def with_facts(program: str, text: str) -> str:
-    """Put what the head of a manual page says behind the title, and let a From_ line be no reference."""
-    heading = "#" * len(program)
+def pages(root: Path = ROOT) -> dict[str, tuple[str, Path]]:
+    """Give the section and the source of each page, by its name."""
+    found = {source.stem: (section(source.stem), source) for source in (root / "docs/man").glob("*.rst")}
+    for source in (root / "docs/formats").glob("*.rst"):
+        name, _, number = source.stem.rpartition(".")
+        found[name] = (number, source)
+    return dict(sorted(found.items()))
+
+
+def with_facts(name: str, number: str, text: str) -> str:
+    """Put what the head of a manual page says behind the title."""
+    heading = "#" * len(name)
     end = text.index(heading, text.index(heading) + 1) + len(heading)
-    facts = f"\n\n:Manual section: {section(program)}\n:Manual group: qtwisted\n"
-    return text[:end] + facts + text[end:].replace("From_", "From\\_")
+    return f"{text[:end]}\n\n:Manual section: {number}\n:Manual group: qtwisted\n{text[end:]}"
 
 
-def formatted(program: str, text: str) -> bytes:
+def formatted(name: str, number: str, text: str) -> bytes:
     """Format one page; an error in it ends the program."""
-    settings = {"report_level": 3, "halt_level": 3, "input_encoding": "unicode"}
-    made = publish_string(with_facts(program, text), writer="manpage", settings_overrides=settings)
+    settings = {"report_level": 2, "halt_level": 2, "input_encoding": "unicode"}
+    made = publish_string(with_facts(name, number, text), writer="manpage", settings_overrides=settings)
     return made if isinstance(made, bytes) else made.encode()
 
 
@@ -41,11 +50,10 @@ def main(argv: list[str]) -> int:
     if len(argv) != 1:
         print(__doc__, file=sys.stderr)
         return 2
-    for source in sorted((ROOT / "docs/man").glob("*.rst")):
-        number = section(source.stem)
-        target = Path(argv[0]) / f"man{number}" / f"{source.stem}.{number}"
+    for name, (number, source) in pages().items():
+        target = Path(argv[0]) / f"man{number}" / f"{name}.{number}"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(formatted(source.stem, source.read_text()))
+        target.write_bytes(formatted(name, number, source.read_text()))
     return 0
 
 

@@ -22,7 +22,9 @@ not complete and users with uid 0 are passed over.
 -c CHAR
     Put CHAR between user and extension instead of conf-break.
 -C  Write no assignments for extensions.
--/  Let .qmail files be ``.qmail-/ext`` instead of ``.qmail-ext``.
+
+``-/``
+    Let .qmail files be ``.qmail-/ext`` instead of ``.qmail-ext``.
 
 EXIT CODES
 ==========
