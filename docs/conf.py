@@ -4,7 +4,6 @@ project = "qtwisted"
 author = "the qtwisted authors"
 root_doc = "index"
 source_suffix = {".rst": "restructuredtext"}
-exclude_patterns = ["_*", "man/*.in"]
 html_theme = "alabaster"
 html_theme_options = {"description": "The qmail mail system on Twisted", "fixed_sidebar": True}
 html_sidebars = {"**": ["about.html", "searchfield.html", "navigation.html"]}
@@ -12,4 +11,3 @@ html_show_sphinx = False
 html_copy_source = False
 # A reference that leads nowhere is an error; `make docs` turns warnings into one.
 nitpicky = True
-suppress_warnings = ["toc.not_included"]
