@@ -14,7 +14,7 @@ from pathlib import Path
 from docutils.core import publish_string
 
 ROOT = Path(__file__).resolve().parent.parent
-ADMINISTRATOR = ("qmail", "sendmail", "splogger", "newaliases", "tcp-env", "twistd-")
+ADMINISTRATOR = ("qmail", "sendmail", "splogger", "twistd-", "inst", "config", "dns", "hostname", "ipmeprint")
 
 
 def section(program: str) -> str:

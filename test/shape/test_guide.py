@@ -56,6 +56,5 @@ class GuideTests(SynchronousTestCase):
         self.assertEqual(lost, [])
 
 
-ROLES = {"qmail-send", "qmail-control", "qmail-users", "qmail-log", "qmail-header", "qmail-limits", "qmail-command",
-         "qmail-start"}
+ROLES = {"qmail-send", "qmail-control", "qmail-users", "qmail-log", "qmail-header", "qmail-limits", "qmail-command"}
 """What bears such a name and is no program: roles, and manual pages."""

@@ -170,9 +170,10 @@ def boot(source: str, target: str, home: str) -> None:
 
 
 def documents(top: str, target: str) -> None:
-    """What is to be read."""
+    """What is to be read: README, the guide, and what stands beside it."""
     renew(target)
-    for path in [f"{top}/README.rst", *(f"{top}/docs/{name}" for name in os.listdir(f"{top}/docs"))]:
+    pages = [f"{folder}/{name}" for folder in (f"{top}/docs", f"{top}/docs/guide") for name in os.listdir(folder)]
+    for path in [f"{top}/README.rst", *pages]:
         if os.path.isfile(path) and not path.endswith(".py"):
             shutil.copyfile(path, f"{target}/{os.path.basename(path)}")
 
