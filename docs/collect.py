@@ -237,7 +237,7 @@ Control files
 """
 
 CONTROL_PAGE_HEAD = """\
-.. Made by docs/collect.py from qtwisted/config/fields.py. Change it there.
+.. Made by docs/collect.py from qtwisted/config/declared.py. Change it there.
 
 #############
 qmail-control

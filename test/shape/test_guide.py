@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.admin.launchers import programs
 from qtwisted.admin.qmailctl import COMMANDS
-from qtwisted.config.fields import ALL
+from qtwisted.config.declared import ALL
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
