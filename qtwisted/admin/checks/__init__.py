@@ -45,6 +45,9 @@ TABLES = ("build", "tree", "packages", "control", "values", "tables", "listening
 
 
 def findings(home: str) -> Iterator[Finding]:
-    """Give everything that is wrong with a home."""
+    """Give everything that is wrong with a home; where packages are damaged, checks that need them say so."""
     for name in TABLES:
-        yield from import_module(f"{__name__}.{name}").check(home)
+        try:
+            yield from import_module(f"{__name__}.{name}").check(home)
+        except ImportError as trouble:
+            yield Finding(PACKAGES, trouble.name or "packages", None, f"cannot be loaded: {trouble}")

@@ -48,7 +48,7 @@ def make(place: str, name: str, packages: str, disk: Disk) -> None:
         shutil.rmtree(f"{place}/.{name}.old", ignore_errors=True)
         disk.rename(final, f"{place}/.{name}.old")
     disk.rename(fresh, final)
-    sync(place)
+    disk.fsync_dir(place)
 
 
 def without_traces(directory: str) -> None:
@@ -99,6 +99,13 @@ def sync(place: str) -> None:
         disk.syncfs()
     finally:
         disk.release()
+
+
+def sync_home(root: str) -> None:
+    """The same for a home, whose queue may be on another disk."""
+    sync(root)
+    if os.stat(f"{root}/queue").st_dev != os.stat(root).st_dev:
+        sync(f"{root}/queue")
 
 
 def remove_unused(place: str, current: str, home: str) -> None:

@@ -24,7 +24,7 @@ import sys
 
 from qtwisted.admin import hier, manifest
 from qtwisted.admin.install import Refused
-from qtwisted.admin.install.environment import sync
+from qtwisted.admin.install.environment import sync_home
 from qtwisted.admin.install.putting import Place
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
@@ -42,8 +42,7 @@ def own(home: str) -> None:
         if entry.kind == hier.FILE and not entry.path.startswith("queue/") and not os.path.exists(place.path(entry)):
             raise Refused(f"{place.path(entry)} does not exist; install again")
         place.keep_or_make(entry)
-    for directory in (home, f"{home}/queue"):
-        sync(directory)
+    sync_home(home)
 
 
 def work(argv: list[bytes]) -> int:

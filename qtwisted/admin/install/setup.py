@@ -120,8 +120,7 @@ class Installation:
         if self.mandir is not None:
             self._put(Place(self.destdir + self.mandir, None, self.disk), manual_elsewhere(self.source))
         environment.remove_unused(f"{self.root}/{environment.DIRECTORY}", self.name, self.home)
-        for directory in (self.root, f"{self.root}/queue"):
-            environment.sync(directory)
+        environment.sync_home(self.root)
 
     def _put(self, place: Place, entries: Iterable[Entry]) -> None:
         """Put everything where it belongs."""
