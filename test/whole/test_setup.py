@@ -138,6 +138,18 @@ class SetupTests(SynchronousTestCase):
                       self.refused())
         self.assertEqual(looks(self.home), before)
 
+    def test_other_users(self) -> None:
+        """Nor can the users, to whom the files in the queue belong."""
+        self.install()
+        before = looks(self.home)
+        self.setting("users", "\n".join([*list(ROLES)[:3], "root", *list(ROLES)[3:-1], "me"]))
+        self.assertIn(f"{self.home}/conf/conf-users names others than etc/conf-users", self.refused())
+        self.assertEqual(looks(self.home), before)
+
+    def test_manual_elsewhere(self) -> None:
+        """MANDIR must be a full path."""
+        self.assertIn("MANDIR must be a full path, not man", self.refused("--mandir", "man"))
+
     def test_not_root(self) -> None:
         """Only root can install."""
         self.assertIn("only root can install", self.refused(who=self.world.people["me"]))

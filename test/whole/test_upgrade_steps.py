@@ -81,7 +81,11 @@ class StepsTests(SynchronousTestCase):
         wait_until(lambda: len(self.log.lines) >= self.seen + len(lines), f"{len(lines)} lines of the log")
         new = self.log.lines[self.seen:]
         self.seen += len(new)
-        self.assertEqual([numberless(line) for line in new], list(lines))
+        found, wanted = [numberless(line) for line in new], list(lines)
+        if any(line.startswith("bounce msg") for line in wanted):
+            # The bounce may come in by the door before the door has told qmail-send that it is queued.
+            found, wanted = sorted(found), sorted(wanted)
+        self.assertEqual(found, wanted)
 
     def wait_for_ends(self, count: int) -> None:
         """Wait until so many messages have come to their end."""
@@ -122,6 +126,7 @@ class StepsTests(SynchronousTestCase):
             getattr(self, f"step_{number:02}")()
         self.report_success()
         self.another_shell()
+        self.in_the_foreground()
 
     def step_01(self) -> None:
         """The programs and the manual pages are made."""
@@ -339,3 +344,13 @@ class StepsTests(SynchronousTestCase):
         self.world.write(me, ".procmailrc", "DEFAULT=$HOME/Mailbox.procmail\n")
         self.world.inject(b"to: joe\nSubject: on its way\n")
         wait_until(lambda: "\nSubject: on its way\n" in self.world.read(f"{me.home}/Mailbox.procmail"), "procmail")
+        self.world.end()
+
+    def in_the_foreground(self) -> None:
+        """A service manager runs the script in the foreground, and ends it with TERM."""
+        self.seen = len(self.log.lines)
+        running = self.world.foreground(f"{self.home}/boot/home")
+        self.log.wait_for("status: local 0/10 remote 0/20", self.seen)
+        self.assertEqual(running.stop(signal.SIGTERM), -signal.SIGTERM)
+        self.log.wait_for("status: exiting", self.seen)
+        self.assertEqual((running.log, running.errors), ([], b""))

@@ -70,8 +70,11 @@ class Installation:
         """Refuse what cannot work; gives the numbers of the users if owners are to be set."""
         if os.geteuid() != 0 and not self.destdir:
             raise Refused("only root can install; to make a package, name a directory: make setup DESTDIR=...")
+        if self.mandir is not None and not self.mandir.startswith("/"):
+            raise Refused(f"MANDIR must be a full path, not {self.mandir}")
         self._check_reach()
         self._check_queue()
+        self._check_users()
         if not owners:
             return None
         lacking = missing(self.conf)
@@ -101,6 +104,17 @@ class Installation:
         if there not in (0, self.conf.split):
             raise Refused(f"the queue in {self.home} is spread over {there} directories, but etc/conf-split says "
                           f"{self.conf.split}; nothing has been changed")
+
+    def _check_users(self) -> None:
+        """Do the users stay those of the last installation? Files in its queue are theirs."""
+        if not os.path.exists(f"{self.root}/queue") or not os.path.exists(f"{self.root}/conf/conf-users"):
+            return
+        former = build.load(self.root)
+        for name, was, now in (("conf-users", former.users, self.conf.users),
+                               ("conf-groups", former.groups, self.conf.groups)):
+            if was != now:
+                raise Refused(f"{self.home}/conf/{name} names others than etc/{name}, and the files in the queue are "
+                              f"theirs; nothing has been changed")
 
     def perform(self, ids: Ids | None) -> None:
         """Make everything, the manifest last."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -82,3 +83,29 @@ class HomeTests(SynchronousTestCase):
             with self.assertRaises(collecting.Refused) as caught:
                 self.home(text + "\n")
             self.assertTrue(str(caught.exception).startswith("etc/conf-qmail line 1: "), text)
+
+
+class SettingsTests(SynchronousTestCase):
+    """The other build settings."""
+
+    def refused(self, name: str, text: str) -> str:
+        """Why a setting is refused when it is built."""
+        top, target = scratch(self), scratch(self)
+        shutil.copytree(f"{launchers.package_root()}/etc", f"{top}/etc")
+        collecting.settings(top, target)
+        with open(f"{top}/etc/{name}", "w", encoding="ascii") as file:
+            file.write(text)
+        with self.assertRaises(collecting.Refused) as caught:
+            collecting.settings(top, target)
+        return str(caught.exception)
+
+    def test_bad(self) -> None:
+        """What makes no sense is named with its file and line."""
+        for name, text, why in (
+            ("conf-spawn", "0\n", "etc/conf-spawn line 1: is out of range (1 to 10000)"),
+            ("conf-split", "x\n", "etc/conf-split line 1: is not a number"),
+            ("conf-patrn", "9\n", "etc/conf-patrn line 1: is not a number"),
+            ("conf-break", "--\n", "etc/conf-break line 1: must be one character or none"),
+            ("conf-groups", "qmail\n", "etc/conf-groups line 1: has too few lines, 2 are needed"),
+        ):
+            self.assertEqual(self.refused(name, text), why)
