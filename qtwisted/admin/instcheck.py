@@ -47,7 +47,8 @@ def work(argv: list[bytes]) -> int:
         text = f"unable to switch to {home}: {oserrors.text(trouble.errno)}"
         raise ending.fatal(b"instcheck", os.fsencode(text)) from None
     for finding in checks.findings(home):
-        ending.say(f"instcheck: warning: {finding}".encode("utf-8", "backslashreplace"))
+        text = "".join(letter if letter.isprintable() else "?" for letter in str(finding))
+        ending.say(f"instcheck: warning: {text}".encode("utf-8", "backslashreplace"))
     return 0
 
 

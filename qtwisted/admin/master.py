@@ -244,6 +244,7 @@ class Master(Service):
         if door is not None:
             yield door.stop(REST_FOR, ["door"])
         if log is not None:
+            takeover.note(self.home, False)
             log_ended = log.stop(REST_FOR, [])
             self._close()  # with our end of its pipe closed, the log writes what is left and ends
             yield log_ended

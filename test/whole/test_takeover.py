@@ -74,6 +74,14 @@ class TakeoverTests(SynchronousTestCase):
             self.assertEqual(mailbox.count(text), 1)
         self.assertEqual(new.stop(), -signal.SIGINT)
 
+    def test_own_port(self) -> None:
+        """instcheck knows that the port in control/listen is taken by the system itself."""
+        done = self.world.run([f"{self.world.home}/bin/instcheck"])
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, b"", b""))
+        self.running.stop()
+        self.world.control("listen", "smtp tcp:0:interface=127.0.0.1\n")
+        self.assertFalse(os.path.exists(f"{self.world.home}/run/send.stopped"))
+
     def test_resume(self) -> None:
         """USR1 to the master starts deliveries again; what has waited is delivered."""
         self.stop_send()

@@ -1,7 +1,7 @@
 """HOME/venv/NAME: a virtual environment of the home's own, which every user who gets mail can read.
 
 Each version of the programs has a directory of its own, so that what runs is never mixed: processes that were
-started before an upgrade go on with theirs. Those from which nothing runs any more are removed.
+started before an upgrade go on with theirs. Older ones from which nothing runs any more are removed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from qtwisted.admin.install import Refused
 from qtwisted.system.disk import Disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 DIRECTORY = "venv"
 PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -108,11 +108,11 @@ def sync_home(root: str) -> None:
         sync(f"{root}/queue")
 
 
-def remove_unused(place: str, current: str, home: str) -> None:
-    """Remove the environments from which nothing runs, the *current* one excepted."""
+def remove_unused(place: str, kept: Sequence[str], home: str) -> None:
+    """Remove the environments from which nothing runs, but for those that are *kept* in any case."""
     running = list(commands())
     for name in os.listdir(place):
-        if name != current and not any(line.startswith(f"{home}/{DIRECTORY}/{name}/") for line in running):
+        if name not in kept and not any(line.startswith(f"{home}/{DIRECTORY}/{name}/") for line in running):
             shutil.rmtree(f"{place}/{name}", ignore_errors=True)
 
 

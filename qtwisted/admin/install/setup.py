@@ -133,7 +133,9 @@ class Installation:
         self._forget(former, entries)
         if self.mandir is not None:
             self._put(Place(self.destdir + self.mandir, None, self.disk), manual_elsewhere(self.source))
-        environment.remove_unused(f"{self.root}/{environment.DIRECTORY}", self.name, self.home)
+        # A program of the last version may be starting at this very moment, so that one stays.
+        kept = {entry.path.rpartition("/")[2] for entry in former if entry.path.startswith(environment.DIRECTORY)}
+        environment.remove_unused(f"{self.root}/{environment.DIRECTORY}", [self.name, *kept], self.home)
         environment.sync_home(self.root)
 
     def _put(self, place: Place, entries: Iterable[Entry]) -> None:
