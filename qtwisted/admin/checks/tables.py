@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtwisted.admin.checks import STALE, Finding
@@ -20,6 +21,7 @@ class Table(NamedTuple):
     program: str
 
 
+_HEAD = 2048
 ALL = (
     Table("control/morercpthosts.cdb", "control/morercpthosts", "qmail-newmrh"),
     Table("users/cdb", "users/assign", "qmail-newu"),
@@ -63,9 +65,17 @@ def damage(path: str) -> Iterator[Finding]:
     except OSError:
         return  # who may not read it has been told
     try:
+        if len(content) < _end(content):
+            raise cdb.CdbError("the file is too short")
         reader = cdb.Reader(content)
         for key, _ in cdb.records(content):
             if reader.get(key) is None:
                 raise cdb.CdbError("the table does not lead to all of its records")
     except cdb.CdbError as trouble:
         yield Finding(STALE, path, None, f"is damaged: {trouble}")
+
+
+def _end(content: bytes) -> int:
+    """Where the last of the 256 hash tables ends, as the head of a table tells."""
+    pairs = struct.iter_unpack("<II", content[:_HEAD].ljust(_HEAD, b"\xff"))
+    return max(int(at + 8 * slots) for at, slots in pairs)

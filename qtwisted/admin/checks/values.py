@@ -134,15 +134,22 @@ def _integer(field: Field, line: bytes) -> Iterator[str]:
 
 
 def _host(line: bytes) -> Iterator[str]:
-    """The name of a host."""
+    """The name of a host, or its address in brackets."""
     if not line:
         yield "is empty"
-    elif not _NAME.issuperset(fold(line)):
+    elif not _is_bracketed(line) and not _NAME.issuperset(fold(line)):
         yield "is not the name of a host"
+
+
+def _is_bracketed(line: bytes) -> bool:
+    """Is it an address in brackets?"""
+    return line.startswith(b"[") and line.endswith(b"]")
 
 
 def _domain(line: bytes) -> Iterator[str]:
     """A domain, or the end of one after a dot; names in other scripts are left alone."""
+    if _is_bracketed(line):
+        return
     if b"@" in line:
         yield "is an address and not a domain, so it never counts"
     elif b" " in line or b"\t" in line or b"," in line or b":" in line:
