@@ -7,6 +7,7 @@ import signal
 
 from twisted.trial.unittest import TestCase
 
+from qtwisted.system.roles import LOST_PARTNER
 from test.crash.process import Send, make_home, read, write
 
 STARTED = "status: local 0/10 remote 0/20"
@@ -221,21 +222,21 @@ class Loss(Process):
     """Partners that go away."""
 
     def test_spawner(self):
-        """It ends when a spawner is gone, with exit code 0 (SND-23)."""
+        """It ends when a spawner is gone, with the exit code that says so (SND-23)."""
         send = self.start()
         send.line(STARTED)
         send.spawners[0].close()
-        self.assertEqual(send.wait(), 0)
+        self.assertEqual(send.wait(), LOST_PARTNER)
         self.assertEqual(send.lines[1:], ["alert: oh no! lost spawn connection! dying...", "status: exiting"])
 
     def test_door(self):
-        """It ends when the door is gone, with exit code 0 (SND-25)."""
+        """It ends when the door is gone, with the exit code that says so (SND-25)."""
         send = self.start()
         send.until(lambda: send.watcher is not None)
         send.line(STARTED)
         send.watcher.close()
         del send.connections[send.watcher]
-        self.assertEqual(send.wait(), 0)
+        self.assertEqual(send.wait(), LOST_PARTNER)
         self.assertEqual(send.lines[1:], ["alert: oh no! lost qmail-clean connection! dying...", "status: exiting"])
 
 
