@@ -170,12 +170,14 @@ def boot(source: str, target: str, home: str) -> None:
 
 
 def documents(top: str, target: str) -> None:
-    """What is to be read: README, the guide, and what stands beside it."""
+    """What is to be read; ``guide`` has a directory of its own."""
     renew(target)
-    pages = [f"{folder}/{name}" for folder in (f"{top}/docs", f"{top}/docs/guide") for name in os.listdir(folder)]
-    for path in [f"{top}/README.rst", *pages]:
-        if os.path.isfile(path) and not path.endswith(".py"):
-            shutil.copyfile(path, f"{target}/{os.path.basename(path)}")
+    os.mkdir(f"{target}/guide")
+    shutil.copyfile(f"{top}/README.rst", f"{target}/README.rst")
+    for folder in ("", "/guide"):
+        for name in os.listdir(f"{top}/docs{folder}"):
+            if os.path.isfile(f"{top}/docs{folder}/{name}") and not name.endswith(".py"):
+                shutil.copyfile(f"{top}/docs{folder}/{name}", f"{target}{folder}/{name}")
 
 
 def describe(top: str, target: str) -> None:

@@ -22,14 +22,14 @@ must read. None is set-uid, not even qmail-queue.
 
 def directories(name: str) -> Iterator[Entry]:
     """The directories for all this; *name* is that of the environment."""
-    for path in ("boot", "doc", environment.DIRECTORY, f"{environment.DIRECTORY}/{name}"):
+    for path in ("boot", "doc", "doc/guide", environment.DIRECTORY, f"{environment.DIRECTORY}/{name}"):
         yield directory(path, "root", 0o755)
 
 
 def files(build: str, home: str, name: str) -> Iterator[Entry]:
     """The files, with what they hold."""
     yield from programs(home, name)
-    for folder, mode in (("conf", 0o644), ("boot", 0o755), ("doc", 0o644)):
+    for folder, mode in (("conf", 0o644), ("boot", 0o755), ("doc", 0o644), ("doc/guide", 0o644)):
         yield from copies(f"{build}/{folder}", folder, mode)
 
 
@@ -51,7 +51,7 @@ def manual(build: str, target: str) -> Iterator[Entry]:
 
 def copies(source: str, target: str, mode: int) -> Iterator[Entry]:
     """Each file of a directory."""
-    for name in sorted(os.listdir(source)):
+    for name in sorted(name for name in os.listdir(source) if os.path.isfile(f"{source}/{name}")):
         with open(f"{source}/{name}", "rb") as opened:
             yield file(f"{target}/{name}", opened.read(), mode)
 
