@@ -75,7 +75,8 @@ class SetupTests(SynchronousTestCase):
         """A fresh installation has no warnings (ADM-17), is complete, and nothing in it is set-uid."""
         self.install()
         self.assertEqual(self.checked(), [])
-        for name in ("bin/qmail-start", "boot/binm3+df", "doc/guide/start.rst", "man/man8/qmail-start.8", "conf/conf-split"):
+        for name in ("bin/qmail-start", "boot/binm3+df", "doc/guide/start.rst", "man/man8/qmail-start.8",
+                     "conf/conf-split"):
             self.assertTrue(os.path.isfile(f"{self.home}/{name}"), name)
         self.assertEqual((os.listdir(f"{self.home}/control"), os.listdir(f"{self.home}/users")), ([], []))
         modes = {name: stat.S_IMODE(os.stat(f"{self.home}/bin/{name}").st_mode)
