@@ -28,7 +28,8 @@ class GuideTests(SynchronousTestCase):
 
     def test_html(self) -> None:
         """Sphinx makes HTML of it and has nothing to say."""
-        words = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", self.mktemp()]
+        room = str(Path(self.mktemp()).resolve())
+        words = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", "docs", room]
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
         self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
 
