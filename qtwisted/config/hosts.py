@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_TABLE = "morercpthosts.cdb"
+TABLE = "morercpthosts.cdb"
 
 
 def names_of(domain: bytes) -> Iterator[bytes]:
@@ -48,16 +48,19 @@ class RcptHosts:
         Unlike 1.02: the first character of the address is looked at too; there an address whose only ``@``
         came first was always allowed.
         """
-        _, domain = split(address)
-        if self._listed is None or domain is None:
-            return True
-        names = list(names_of(fold(domain)))
-        if not self._listed.isdisjoint(names):
-            return True
+        return self._listed is None or split(address)[1] is None or self.entry(address) is not None
+
+    def entry(self, address: bytes) -> tuple[str, bytes] | None:
+        """Find what allows the domain of an address: the name of the file it is in, and how it stands there."""
+        names = list(names_of(fold(split(address)[1] or b"")))
+        listed = self._listed or ()
+        found = next((("rcpthosts", name) for name in names if name in listed), None)
+        if found is not None or self._more is None:
+            return found
         try:
-            return self._more is not None and any(self._more.get(name) is not None for name in names)
+            return next(((TABLE, name) for name in names if self._more.get(name) is not None), None)
         except cdb.CdbError as error:
-            raise ControlError(f"control/{_TABLE}", None, str(error)) from None
+            raise ControlError(f"control/{TABLE}", None, str(error)) from None
 
 
 def rcpthosts(control: Control) -> RcptHosts:
@@ -66,11 +69,11 @@ def rcpthosts(control: Control) -> RcptHosts:
     if listed is None:
         return RcptHosts(None)
     try:
-        return RcptHosts(listed, cdb.Reader.open(control.path(_TABLE)))
+        return RcptHosts(listed, cdb.Reader.open(control.path(TABLE)))
     except OSError as error:
         if error.errno == errno.ENOENT:
             return RcptHosts(listed)
-        raise ControlError(f"control/{_TABLE}", None, oserrors.text(error.errno)) from None
+        raise ControlError(f"control/{TABLE}", None, oserrors.text(error.errno)) from None
 
 
 class BadMailFrom:
@@ -82,8 +85,14 @@ class BadMailFrom:
 
     def names(self, sender: bytes) -> bool:
         """Is this sender listed? The empty sender never is."""
+        return self.entry(sender) is not None
+
+    def entry(self, sender: bytes) -> bytes | None:
+        """Find the entry that names a sender."""
         if not self._listed or not sender:
-            return False
+            return None
         sender = fold(sender)
         _, domain = split(sender)
-        return sender in self._listed or (domain is not None and b"@" + domain in self._listed)
+        if sender in self._listed:
+            return sender
+        return b"@" + domain if domain is not None and b"@" + domain in self._listed else None

@@ -51,13 +51,23 @@ class Security(NamedTuple):
 
     def policy(self, host: bytes, relay: bytes | None = None) -> Policy:
         """Give the policy for a host, or for the relay that takes its mail."""
-        return next((self.policies[key] for key in _keys(host, relay) if key in self.policies), Policy())
+        key = self.policy_key(host, relay)
+        return Policy() if key is None else self.policies[key]
+
+    def policy_key(self, host: bytes, relay: bytes | None = None) -> bytes | None:
+        """Find the entry of tlsdestinations that counts."""
+        return next((key for key in _keys(host, relay) if key in self.policies), None)
 
     def login(self, host: bytes, relay: bytes | None) -> Login | None:
         """Give the login for a relay. Who is only found in the DNS gets none."""
+        key = self.login_key(host, relay)
+        return None if key is None else self.logins[key]
+
+    def login_key(self, host: bytes, relay: bytes | None) -> bytes | None:
+        """Find the entry of smtpauth that counts."""
         if relay is None:
             return None
-        return next((self.logins[key] for key in _keys(host, relay) if key in self.logins), None)
+        return next((key for key in _keys(host, relay) if key in self.logins), None)
 
 
 NO_SECURITY = Security()
@@ -82,7 +92,7 @@ def _keys(host: bytes, relay: bytes | None) -> Iterator[bytes]:
     yield b""
 
 
-def _parted(entry: bytes) -> tuple[bytes, bytes]:
+def parted(entry: bytes) -> tuple[bytes, bytes]:
     """Part a line at its first colon; those between brackets belong to an address."""
     bracket = entry.find(b"]") if entry.startswith(b"[") else -1
     colon = entry.find(b":", bracket + 1)
@@ -96,7 +106,7 @@ def policies(control: Control) -> dict[bytes, Policy]:
 
 def _policy(line: int, entry: bytes) -> tuple[bytes, Policy]:
     """Read a line of tlsdestinations."""
-    key, value = _parted(entry)
+    key, value = parted(entry)
     level, colon, name = value.partition(b":")
     if fold(level) not in _LEVELS:
         raise ControlError("control/tlsdestinations", line, "must say none, may, encrypt, verify or verify:name")
@@ -113,7 +123,7 @@ def logins(control: Control, group: int) -> dict[bytes, Login]:
     _check_private(control.path("smtpauth"), group)
     found = {}
     for line, entry in entries:
-        key, value = _parted(entry)
+        key, value = parted(entry)
         user, colon, password = value.partition(b":")
         if not user or not colon or b"\0" in value:
             raise ControlError("control/smtpauth", line, "must be relay:user:password")

@@ -48,6 +48,8 @@ class Rule(NamedTuple):
     is_allowed: bool
     #: variables as tcpserver would set them
     variables: Mapping[bytes, bytes]
+    #: the line it stands in; 0 where there is none
+    line: int = 0
 
 
 ALLOW = Rule(True, {})
@@ -166,7 +168,7 @@ def _lines(numbered: Iterable[tuple[int, bytes]]) -> Iterator[tuple[bytes, Rule]
             address, rule = parse(line)
             for each in _range(address):
                 Rules([(each, rule)])
-                yield each, rule
+                yield each, rule._replace(line=at)
         except ValueError as error:
             why = error.args[0] if isinstance(error, RuleError) else "is for no address, prefix, network or =name"
             raise ControlError(f"control/{FILE}", at, why) from None

@@ -78,17 +78,27 @@ def lookup(home: str, local: bytes) -> User | None:
 
 
 def find(assignments: cdb.Reader, local: bytes) -> User | None:
-    """Find the user by a simple assignment, else by the longest wildcard (qmail-lspawn.c nughde_get)."""
+    """Find the user of a local part."""
+    found = assignment(assignments, local)
+    return None if found is None else parse(found[1])
+
+
+def assignment(assignments: cdb.Reader, local: bytes) -> tuple[bytes, bytes] | None:
+    """Find the key and the record of a local part: a simple assignment, else the longest wildcard
+    (qmail-lspawn.c nughde_get). What the wildcard leaves over is added to the record.
+    """
     ends = assignments.get(b"")
     if ends is None:
         raise cdb.CdbError("the record of wildcard ends is missing")
-    simple = assignments.get(b"!" + fold(local) + b"\0")
+    key = b"!" + fold(local) + b"\0"
+    simple = assignments.get(key)
     if simple is not None:
-        return parse(simple)
+        return key, simple
     for length in _beginnings(fold(local), fold(ends)):
-        record = assignments.get(b"!" + fold(local[:length]))
+        key = b"!" + fold(local[:length])
+        record = assignments.get(key)
         if record is not None:
-            return parse(record + local[length:])
+            return key, record + local[length:]
     return None
 
 

@@ -46,18 +46,42 @@ class Router:
 
     def route(self, address: bytes) -> tuple[int, bytes]:
         """Say which channel delivers an address of the envelope, and under which name."""
-        if b"@" not in address:
-            address = address + b"@" + self.envnoathost
-        local, domain = self._unhack(address)
-        address = local + b"@" + domain
-        folded = domain.lower()
-        if folded in self.locals:
+        address = self.unhacked(self.with_host(address))
+        if self.is_local(address):
             return LOCAL, address
-        if self.virtualdomains:
-            prefix = self._first(chain((address.lower(),), _keys(folded)))
-            if prefix:
-                return LOCAL, prefix + b"-" + address
-        return REMOTE, address
+        key = self.virtual_key(address)
+        prefix = self.virtualdomains[key] if key is not None else b""
+        return (LOCAL, prefix + b"-" + address) if prefix else (REMOTE, address)
+
+    def with_host(self, address: bytes) -> bytes:
+        """Complete an address that has no host."""
+        return address if b"@" in address else address + b"@" + self.envnoathost
+
+    def unhacked(self, address: bytes) -> bytes:
+        """Turn ``user%host@hack`` into ``user@host`` as often as the domain is in percenthack."""
+        local, _, domain = address.rpartition(b"@")
+        while domain.lower() in self.percenthack:
+            before, percent, after = local.rpartition(b"%")
+            if not percent:
+                break
+            # the new domain is what follows the last @, and the former percent sign may not be that
+            local, _, domain = (before + b"@" + after).rpartition(b"@")
+        return local + b"@" + domain
+
+    def is_local(self, address: bytes) -> bool:
+        """Is the domain of an address in locals?"""
+        return address.rpartition(b"@")[2].lower() in self.locals
+
+    def virtual_key(self, address: bytes) -> bytes | None:
+        """Find the virtualdomains entry that decides about an address that is not local; None if there is none.
+
+        One without a prefix is an exception: such mail is remote.
+        """
+        if not self.virtualdomains:
+            return None
+        folded = address.lower()
+        keys = chain((folded,), _keys(folded.rpartition(b"@")[2]))
+        return next((key for key in keys if key in self.virtualdomains), None)
 
     def without_prefix(self, recipient: bytes) -> bytes:
         """Give a rewritten recipient as the sender knows it: without the prefix of its virtual domain.
@@ -73,29 +97,11 @@ class Router:
             if dash and self.virtualdomains.get(recipient[dash + 1 :].lower()) == recipient[:dash]:
                 return recipient[dash + 1 :]
             dash = recipient.find(b"-", dash + 1)
-        prefix = self._first(_keys(domain.lower()))
+        key = next((key for key in _keys(domain.lower()) if key in self.virtualdomains), None)
+        prefix = self.virtualdomains[key] if key is not None else b""
         if prefix and recipient.startswith(prefix + b"-"):
             return recipient[len(prefix) + 1 :]
         return recipient
-
-    def _unhack(self, address: bytes) -> tuple[bytes, bytes]:
-        """Turn ``user%host@hack`` into ``user@host`` as often as the domain is in percenthack."""
-        local, _, domain = address.rpartition(b"@")
-        while domain.lower() in self.percenthack:
-            before, percent, after = local.rpartition(b"%")
-            if not percent:
-                break
-            # the new domain is what follows the last @, and the former percent sign may not be that
-            local, _, domain = (before + b"@" + after).rpartition(b"@")
-        return local, domain
-
-    def _first(self, keys: Iterable[bytes]) -> bytes | None:
-        """Find the virtualdomains entry that decides; an empty one is an exception, None means there is none."""
-        for key in keys:
-            found = self.virtualdomains.get(key)
-            if found is not None:
-                return found
-        return None
 
 
 def _keys(domain: bytes) -> Iterator[bytes]:

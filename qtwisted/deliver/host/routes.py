@@ -38,10 +38,13 @@ def find_route(routes: Mapping[bytes, bytes], host: bytes) -> Route | None:
 
     The first of the host's names that is a key counts, also where its value is empty.
     """
-    for key in _keys(fold(host)):
-        if key in routes:
-            return _parse(routes[key])
-    return None
+    key = route_key(routes, host)
+    return None if key is None else _parse(routes[key])
+
+
+def route_key(routes: Mapping[bytes, bytes], host: bytes) -> bytes | None:
+    """Find the entry that counts for a host."""
+    return next((key for key in _keys(fold(host)) if key in routes), None)
 
 
 def _keys(host: bytes) -> Iterator[bytes]:

@@ -83,6 +83,7 @@ class Description:
         self.request = request
         self.settings = settings
         self.output = output
+        self.line = 0
         self.files = 0
         self.forwards: list[bytes] = []
         self.programs = 0
@@ -145,7 +146,7 @@ class Description:
             instructions.FORWARD: self.forward,
         }
         try:
-            for kind, what in instructions.instructions(text):
+            for self.line, (kind, what) in instructions.numbered(text):
                 if kind == instructions.FORWARDS_ONLY:
                     forwards_only = True
                     continue

@@ -32,6 +32,13 @@ DELIVERY_FOR = 86400.0
 _CLOSED = -1
 
 
+def objection(user: User, only_uid: int | None) -> bytes | None:
+    """The report on mail for a user who cannot be delivered to, where only *only_uid* can be if that is not None."""
+    if user.uid == 0:
+        return status.report_text(status.IS_ROOT)
+    return OTHER_USER if only_uid is not None and user.uid != only_uid else None
+
+
 class Job:
     """One delivery, from order to report."""
 
@@ -145,10 +152,9 @@ class Dispatch:
 
     def _assign(self, job: Job, user: User) -> None:
         """The user is known: deliver, wait for his turn, or refuse."""
-        if user.uid == 0:
-            self._end(job, status.report_text(status.IS_ROOT))
-        elif self._only_uid is not None and user.uid != self._only_uid:
-            self._end(job, OTHER_USER)
+        refusal = objection(user, self._only_uid)
+        if refusal is not None:
+            self._end(job, refusal)
         elif self._turns.may_start(user.uid):
             self._start(job, user)
         elif self._turns.is_stuck(user.uid):

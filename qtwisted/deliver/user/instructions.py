@@ -39,15 +39,20 @@ class Instruction(NamedTuple):
 
 def instructions(text: bytes) -> Iterator[Instruction]:
     """The instructions in a .qmail file's text, in order; raises BlankFirstLine when the first line is reached."""
-    for number, line in enumerate(text.removesuffix(b"\n").split(b"\n")):
+    return (instruction for _, instruction in numbered(text))
+
+
+def numbered(text: bytes) -> Iterator[tuple[int, Instruction]]:
+    """The same with the number of each line."""
+    for number, line in enumerate(text.removesuffix(b"\n").split(b"\n"), 1):
         stripped = line.rstrip(b" \t")
         if stripped[:1] in (b"", b"\0"):
-            if number == 0:
+            if number == 1:
                 raise BlankFirstLine
             continue
         instruction = _instruction(stripped)
         if instruction is not None:
-            yield instruction
+            yield number, instruction
 
 
 def _instruction(line: bytes) -> Instruction | None:

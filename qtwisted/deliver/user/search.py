@@ -37,11 +37,14 @@ _DOT_TO_COLON = bytes.maketrans(b".", b":")
 
 
 class Found(NamedTuple):
-    """A .qmail file: its text, whether its x bit allows forwards only, and what DEFAULT is, if anything."""
+    """A .qmail file: its text, whether its x bit allows forwards only, what DEFAULT is, if anything, and its name;
+    without a name there is no file.
+    """
 
     text: bytes
     forwards_only: bool
     default: bytes | None
+    name: bytes = b""
 
 
 def safe(ext: bytes) -> bytes:
@@ -68,7 +71,7 @@ def find(dash: bytes, ext: bytes, forbidden: int) -> Found | None:
         try:
             if mode & forbidden:
                 raise try_later(b"Uh-oh: .qmail file is writable. (#4.7.0)")
-            return Found(_read(fd, name), bool(mode & stat.S_IXUSR), default)
+            return Found(_read(fd, name), bool(mode & stat.S_IXUSR), default, name)
         finally:
             os.close(fd)
     return None

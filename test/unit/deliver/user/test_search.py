@@ -84,21 +84,21 @@ class FindTests(InHome):
     def test_first_wins(self) -> None:
         """The file of the address comes before the default files."""
         self.write(".qmail-default", "#default\n")
-        self.assertEqual(search.find(b"-", b"a", PATRN), (b"#default\n", False, b"a"))
+        self.assertEqual(search.find(b"-", b"a", PATRN), (b"#default\n", False, b"a", b".qmail-default"))
         self.write(".qmail-a", "#a\n")
-        self.assertEqual(search.find(b"-", b"a", PATRN), (b"#a\n", False, None))
+        self.assertEqual(search.find(b"-", b"a", PATRN), (b"#a\n", False, None, b".qmail-a"))
 
     def test_qmaildefault(self) -> None:
         """Without dash and extension the default file has no dash either."""
         self.write(".qmaildefault", "#\n")
-        self.assertEqual(search.find(b"", b"", PATRN), (b"#\n", False, b""))
+        self.assertEqual(search.find(b"", b"", PATRN), (b"#\n", False, b"", b".qmaildefault"))
 
     def test_x_bit(self) -> None:
         """The owner's x bit says that only forwards are allowed."""
         self.write(".qmail-a", "&a@b\n", 0o700)
-        self.assertEqual(search.find(b"-", b"a", PATRN), (b"&a@b\n", True, None))
+        self.assertEqual(search.find(b"-", b"a", PATRN), (b"&a@b\n", True, None, b".qmail-a"))
         self.write(".qmail-a", "&a@b\n", 0o655)
-        self.assertEqual(search.find(b"-", b"a", PATRN), (b"&a@b\n", False, None))
+        self.assertEqual(search.find(b"-", b"a", PATRN), (b"&a@b\n", False, None, b".qmail-a"))
 
     def test_writable(self) -> None:
         """A file that others may write is not believed, empty or not (L14)."""
@@ -115,13 +115,13 @@ class FindTests(InHome):
         os.symlink("nowhere", ".qmail-dangling")
         os.symlink(".qmail-loop", ".qmail-loop")
         for name in (b"dir", b"fifo", b"zero", b"dangling", b"loop", b"default/x"):
-            self.assertEqual(search.find(b"-", name, PATRN), (b"#default\n", False, name))
+            self.assertEqual(search.find(b"-", name, PATRN), (b"#default\n", False, name, b".qmail-default"))
 
     def test_link(self) -> None:
         """A link to a regular file is as good as the file."""
         self.write("elsewhere", "#x\n")
         os.symlink("elsewhere", ".qmail-a")
-        self.assertEqual(search.find(b"-", b"a", PATRN), (b"#x\n", False, None))
+        self.assertEqual(search.find(b"-", b"a", PATRN), (b"#x\n", False, None, b".qmail-a"))
 
     def test_too_big(self) -> None:
         """A file of a mebibyte is read, a larger one is not waited for (L06)."""
@@ -136,13 +136,13 @@ class FindTests(InHome):
         """A name too long for the file system does not exist; the default file is found (L10)."""
         self.write(".qmail-default", "#\n")
         for ext in (b"x" * 255, b"x" * 900, b"x-" * 450, b"/x" * 4000):
-            self.assertEqual(search.find(b"-", ext, PATRN), (b"#\n", False, ext))
+            self.assertEqual(search.find(b"-", ext, PATRN), (b"#\n", False, ext, b".qmail-default"))
 
     def test_odd_extensions(self) -> None:
         """8-bit and percent signs are names like others (L10)."""
         for ext in (b"\xff\xfe", b"%00", b"a b"):
             self.write(f".qmail-{os.fsdecode(ext)}", "#\n")
-            self.assertEqual(search.find(b"-", ext, PATRN), (b"#\n", False, None))
+            self.assertEqual(search.find(b"-", ext, PATRN), (b"#\n", False, None, b".qmail-" + ext))
 
     def test_trouble(self) -> None:
         """A file that cannot be opened now stops the delivery; nothing less specific is used (L30)."""
