@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Sink:
-    """Accepts SMTP connections one after the other and keeps what comes after DATA."""
+    """Accepts SMTP connections, any number at a time, and keeps what comes after DATA."""
 
     def __init__(self, test: SynchronousTestCase) -> None:
         """Listen on a free port of the loopback interface until the test is over."""
@@ -32,11 +32,15 @@ class Sink:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection, connection.makefile("rwb") as talk:
-                try:
-                    self._talk(talk)
-                except OSError:
-                    pass  # the other side has had enough
+            threading.Thread(target=self._serve_one, args=(connection,), daemon=True).start()
+
+    def _serve_one(self, connection: socket.socket) -> None:
+        """Serve one connection to its end."""
+        with connection, connection.makefile("rwb") as talk:
+            try:
+                self._talk(talk)
+            except OSError:
+                pass  # the other side has had enough
 
     def _talk(self, talk) -> None:  # type: ignore[no-untyped-def]
         """One session."""

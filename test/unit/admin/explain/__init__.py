@@ -1,0 +1,1 @@
+"""Tests of what tells the way of an address."""
