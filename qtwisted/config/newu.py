@@ -48,7 +48,12 @@ _WORDS = {
 
 
 class AssignError(Exception):
-    """users/assign is not a list of assignments that ends with a dot."""
+    """users/assign is not a list of assignments that ends with a dot; ``line`` is where that shows."""
+
+    def __init__(self, line: int) -> None:
+        """Take the number of the line."""
+        super().__init__(line)
+        self.line = line
 
 
 class _Stop(Exception):
@@ -75,13 +80,14 @@ def compiled(assign: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def _lines(assign: bytes) -> Iterator[bytes]:
     """Give the lines up to the one with the dot, each checked."""
-    for line in assign.split(b"\n"):
+    lines = assign.split(b"\n")
+    for at, line in enumerate(lines, 1):
         if line.startswith(b"."):
             return
         if line.startswith(b":") or b"\0" in line or line.count(b":") < _COLONS:
-            raise AssignError
+            raise AssignError(at)
         yield line
-    raise AssignError
+    raise AssignError(len(lines))
 
 
 def _read_source() -> bytes:

@@ -13,10 +13,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.model.logline import logsafe
 from test.kit.code import code
-from test.kit.homes import HOST, PORT
+from test.kit.homes import HOST
 from test.kit.running import wait_until
 from test.kit.sink import Sink
-from test.kit.world import NOT_ROOT, ROLES, Person, World
+from test.kit.world import NOT_ROOT, Person, World
 from test.kit.world_outside import Forwarder, name_server
 
 if TYPE_CHECKING:
@@ -75,13 +75,15 @@ KINDS = (
     *(Kind(f"{local}@{HOST}") for local in (
         "me", "ME", "sam", "joe", "joe-ext", "JOE-Ext", "joe-a.b", "joe-x-y", "joe-other", "ann-nothing", "unknown",
         "postmaster", "PoStMaStEr", "mailer-daemon", "root", "joe-mix", "joe-comment", "joe-empty", "joe-blank",
-        "joe-null", "joe-enough", "joe-no", "joe-wait", "joe-both", "joe-nodir", "joe-isdir", "joe-nofolder", "joe-abs",
-        "joe-plus", "joe-loop", "joe-out", "joe-list", "joe-verp", "joe-chain", "joe-lost", "joe-fifo-x", "joe-link",
-        "joe-secret", "ann", "bob", "cat", "dan", "eve", "fay", "fay-fwd", "gus", "gus-x", "hal", "boss", "sales",
+        "joe-null", "joe-enough", "joe-no", "joe-wait", "joe-both", "joe-nodir", "joe-isdir", "joe-nofolder",
+        "joe-abs", "joe-plus", "joe-loop", "joe-out", "joe-list", "joe-verp", "joe-chain", "joe-lost",
+        "joe-fifo-x", "joe-link", "joe-secret", "ann", "bob", "cat", "dan", "eve", "fay", "fay-fwd",
+        "gus", "gus-x", "hal", "boss", "sales",
         "team-red", "team", "lost", '"joe-a b"', "me%test.example", "x.y", "joe-../../etc/passwd", "a" * 40,
     )),
     Kind(f"me@{HOST.upper()}"), Kind("me"), Kind("nobody-at-all"), Kind(""), Kind("me@[127.0.0.1]"),
-    Kind("me%test.example@hack.example"), Kind("you%one.example@hack.example", RELAY), Kind("you@hack.example", RELAY),
+    Kind("me%test.example@hack.example"), Kind("you%one.example@hack.example", RELAY),
+    Kind("you@hack.example", RELAY),
     Kind("info@virt.example"), Kind("Info@VIRT.Example"), Kind("a@b.wild.example"), Kind("vip@user.example"),
     Kind("other@user.example", RELAY), Kind("any@everything.invalid", RELAY),
     Kind("you@one.example"), Kind("you@one.example", RELAY), Kind("you@one.example", RELAY, BAD_SENDER),
@@ -286,7 +288,8 @@ class Sent:
         at, match = self._running.wait_for_line(rf"info msg (\d+): bytes \d+ from <.*> qp {qp} uid \d+", self._start)
         number, found = match.group(1), []
         for _ in onward:
-            at, match = self._running.wait_for_line(rf"starting delivery (\d+): msg {number} to (local|remote) .*", at)
+            begun = rf"starting delivery (\d+): msg {number} to (local|remote) .*"
+            at, match = self._running.wait_for_line(begun, at)
             delivery, channel = match.groups()
             match = self._running.wait_for(rf"delivery {delivery}: (success|deferral|failure): (.*)", at)
             found.append((channel, match.group(1), match.group(2)))

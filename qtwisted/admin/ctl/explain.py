@@ -33,7 +33,7 @@ def arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-dns", action="store_true", help="look up no names")
     parser.add_argument("--connect", action="store_true", help="greet the server of remote mail; nothing is sent")
     parser.add_argument("--default-delivery", metavar="TEXT",
-                        help="for users without instructions [default: that of the running mail system, or ./Mailbox]")
+                        help="for users without instructions [default: what the running system has, else ./Mailbox]")
     parser.add_argument("--json", action="store_true", help="one JSON value for each address")
 
 

@@ -39,8 +39,7 @@ SPREADS = (0, 31)
 
 
 class Outside(NamedTuple):
-    """What is asked: where mail from a sender goes for a recipient, with name servers or not, and a connection or not.
-    """
+    """What is asked: where mail from a sender to a recipient goes; are names looked up, is a server greeted?"""
 
     home: str
     recipient: bytes

@@ -30,10 +30,10 @@ def read(program: bytes, path: bytes) -> bytes:
         raise fatal(program, b"unable to read %s: %s" % (path, reason)) from error
 
 
-def rewriting(program: bytes) -> Rewriting:
-    """Load the names that complete an address."""
+def rewriting(program: bytes, home: str | None = None) -> Rewriting:
+    """Load the names that complete an address, in a home or in that of the environment."""
     try:
-        names = fields.inject(Control(home_dir(os.environ)), os.environb)
+        names = fields.inject(Control(home or home_dir(os.environ)), os.environb)
         return Rewriting(names.defaulthost, names.defaultdomain, names.plusdomain)
     except (ControlError, Unparsable) as error:
         raise fatal(program, b"unable to read controls: " + os.fsencode(str(error))) from error
