@@ -122,7 +122,8 @@ class Master(Service):
         """Make sure that nobody else serves this home; a master whose send was told to end makes room."""
         directory = os.path.join(self.home, "run")
         if not os.path.isdir(directory):
-            os.mkdir(directory, 0o755)
+            os.mkdir(directory)
+            os.chmod(directory, 0o755)  # twistd in the background has a umask that would close it to the roles
         self._held.append(takeover.lock(self.home))
         takeover.note(self.home, False)
 

@@ -17,6 +17,8 @@ class Sink:
         """Listen on a free port of the loopback interface until the test is over."""
         self.messages: list[bytes] = []
         self.recipients: list[bytes] = []
+        #: what was taken: the RCPT lines that were accepted, and the message
+        self.transactions: list[tuple[list[bytes], bytes]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         thread = threading.Thread(target=self._serve, daemon=True)
@@ -45,16 +47,26 @@ class Sink:
     def _talk(self, talk) -> None:  # type: ignore[no-untyped-def]
         """One session."""
         self._say(talk, b"220 sink.example")
+        accepted: list[bytes] = []
         while line := talk.readline():
             verb = line[:4].upper()
+            reply = self.reply(line.strip()) if verb == b"RCPT" else b"250 ok"
+            if verb == b"MAIL":
+                accepted = []
             if verb == b"RCPT":
                 self.recipients.append(line.strip())
+                accepted += [line.strip()] if reply.startswith(b"2") else []
             if verb == b"DATA":
                 self._say(talk, b"354 go on")
                 self.messages.append(self._body(talk))
-            self._say(talk, b"221 bye" if verb == b"QUIT" else b"250 ok")
+                self.transactions.append((accepted, self.messages[-1]))
+            self._say(talk, b"221 bye" if verb == b"QUIT" else reply)
             if verb == b"QUIT":
                 return
+
+    def reply(self, recipient: bytes) -> bytes:
+        """The reply to a RCPT line."""
+        return b"250 ok"
 
     def _body(self, talk) -> bytes:  # type: ignore[no-untyped-def]
         """Everything up to the dot."""
