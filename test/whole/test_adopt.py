@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import time
 from collections import Counter
@@ -56,9 +58,10 @@ def digest(folder: str) -> dict[str, str]:
         for name in names:
             path = os.path.join(here, name)
             status = os.stat(path)
-            with open(path, "rb") as file:
-                text = hashlib.sha256(file.read()).hexdigest()
-            found[path] = f"{status.st_mode:o} {status.st_uid} {status.st_gid} {text}"
+            found[path] = f"{status.st_mode:o} {status.st_uid} {status.st_gid}"
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    found[path] += " " + hashlib.sha256(file.read()).hexdigest()
     return found
 
 
@@ -143,7 +146,8 @@ class AdoptTests(OldHomeCase):
         self.count += 1
         return f"{kind}-{self.count}".encode()
 
-    def message(self, kind: str, recipients: list[str], at: float | None = None, header: bytes = b"") -> tuple[int, str]:
+    def message(self, kind: str, recipients: list[str], at: float | None = None,
+                header: bytes = b"") -> tuple[int, str]:
         """A text whose recipients will get it: its number and its subject."""
         subject = self.subject(kind)
         for recipient in recipients:
@@ -333,3 +337,101 @@ class AdoptTests(OldHomeCase):
         self.assertTrue(all(os.path.basename(name).isdigit() for name in self.queue.files("pid")))
         self.assertEqual(set(os.listdir(self.queue.path)), {*DIRECTORIES, "pid", "lock"})
         self.assertEqual(os.stat(f"{self.queue.path}/lock/tcpto").st_size, 1024)
+
+
+class LookTests(OldHomeCase):
+    """What is found, and that nothing is changed by it."""
+
+    def test_look(self) -> None:
+        """It says which qmail it is, what differs and what does not count; nothing is changed."""
+        self.world.control("spfbehavior", "3\n")
+        self.world.control("servercert.pem", "\n")
+        self.world.control("odd\x1b[31m", "\n")
+        self.world.control("smtproutes", "# relays\na.example:b.example:587 user word\n")
+        with open(f"{self.home}/users/assign", "w", encoding="ascii") as file:
+            file.write(".\n")
+        self.queue.received(self.queue.mess(b"one"), b"s@x", [b"me@x"])
+        self.queue.planned(self.queue.mess(b"two"), b"s@x", time.time(), local=b"Tme@x\0")
+        before = digest(self.home)
+        differs, fine = self.marks("differs"), self.marks("ok")
+        self.assertEqual(fine["bin"], "netqmail, with its own programs, which may stay")
+        self.assertEqual(fine["users"], "own what they should")
+        self.assertEqual((fine["queue S4"][:1], fine["queue S5"][:1]), ("1", "1"))
+        self.assertIn(f"is {SPLIT}, and not 23", differs["conf-split"])
+        self.assertIn("the boot script says ./Maildir/", differs["default delivery"])
+        self.assertIn("starts the old programs: exec env", differs["rc line 3"])
+        self.assertIn("there is nothing like it here", differs["control/spfbehavior"])
+        self.assertIn("not offered TLS here", differs["control/servercert.pem"])
+        self.assertIn(r"control/odd\x1b[31m", differs)
+        self.assertIn("control/smtpauth", differs["control/smtproutes line 2"])
+        self.assertIn("does not exist, but users/assign does", differs["users/cdb"])
+        self.assertEqual(self.marks("must"), {})
+        done = self.adopt()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn(b"\x1b", done.stdout)
+        self.assertIn(f"qmailctl --home {self.home} adopt --start\n".encode(), done.stdout)
+        self.assertEqual(digest(self.home), before)
+
+    def test_running(self) -> None:
+        """While the old qmail-send holds the queue nothing is started or written."""
+        holder = os.open(f"{self.queue.path}/lock/sendmutex", os.O_WRONLY)
+        self.addCleanup(os.close, holder)
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.assertIn("the old qmail-send runs", self.marks("must")["queue/lock/sendmutex"])
+        done = self.adopt("--start")
+        self.assertEqual(done.returncode, 100)
+        self.assertIn(b"not started: one thing must be put right first", done.stderr)
+        self.assertFalse({"conf", "run"} & set(os.listdir(self.home)))
+
+    def test_not_as_left(self) -> None:
+        """A queue that qmail has not left so is not started on; each fault has its remedy."""
+        for number in range(3):
+            os.mkdir(f"{self.queue.path}/todo/{number}")
+        good = self.queue.mess(b"good")
+        os.link(f"{self.queue.path}/{self.queue.place('mess', good)}", f"{self.queue.path}/mess/0/{good * SPLIT}")
+        os.link(f"{self.queue.path}/{self.queue.place('mess', good)}", f"{self.queue.path}/mess/0/{good * SPLIT + 1}")
+        os.chmod(f"{self.queue.path}/mess/3", 0o755)
+        os.unlink(f"{self.queue.path}/lock/trigger")
+        found = {}
+        for each in self.found():
+            if each["mark"] == "must":
+                found.setdefault(each["subject"], []).append((each["text"], each["commands"]))
+        (text, commands), = found["queue/todo"]
+        self.assertIn("is split into 3 directories (big-todo), with 0 files", text)
+        self.assertEqual(commands[0], f"rmdir {self.queue.path}/todo/[0-9]*")
+        self.assertIn(f"queue/mess/0/{good * SPLIT + 1}", found["queue"][0][0])
+        self.assertIn(f"queue/mess/0/{good * SPLIT};", found["queue/mess"][0][0])
+        self.assertEqual(found["queue/mess/3"], [("has the mode 0755", [f"chmod 0750 {self.queue.path}/mess/3"])])
+        self.assertIn("mkfifo", found["queue/lock/trigger"][0][1][0])
+        self.assertEqual(self.adopt("--start").returncode, 100)
+
+    def test_users(self) -> None:
+        """Users of other names show by what they own; numbers without a name count as numbers."""
+        sam = self.world.people["sam"]
+        os.chown(f"{self.queue.path}/lock/tcpto", sam.uid, sam.gid)
+        self.assertIn("the users are alias qmaild qmaill root qmailp qmailq sam qmails",
+                      self.marks("differs")["conf-users"])
+        os.chown(f"{self.home}/alias", 64999, 64001)
+        self.assertIn("the users are 64999 qmaild", self.marks("differs")["conf-users"])
+
+    def test_there_and_back(self) -> None:
+        """Started and stopped, and without what was made, the home is as it was."""
+        before = digest(self.home)
+        self.start()
+        self.assertEqual(self.marks("must").keys(), {"running"})
+        self.assertIn("ours already", self.marks("must")["running"])
+        self.assertEqual(self.adopt("--start").returncode, 100)
+        self.stop()
+        for name in ("conf", "run"):
+            shutil.rmtree(f"{self.home}/{name}")
+        self.assertEqual(digest(self.home), before)
+        self.start()
+
+    def test_not_root(self) -> None:
+        """Others are told what they can see, and start nothing."""
+        words = code().module("qtwisted.admin.qmailctl", "--home", self.home, "adopt")
+        done = self.world.run(words, who=self.world.people["me"])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn(b"only root sees all", done.stdout)
+        done = self.world.run([*words, "--start"], who=self.world.people["me"])
+        self.assertEqual(done.returncode, 100)

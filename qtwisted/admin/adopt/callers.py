@@ -99,11 +99,11 @@ def told_delivery(place: Place) -> str | None:
 def _argument(text: str, home: str) -> str | None:
     """The first word of a shell's command line; ``"$(cat file)"`` and backquotes are looked up, not run."""
     try:
-        word = next(iter(shlex.split(text.replace("`", '"'))), None)
+        word = next(iter(shlex.split(text)), None)
     except ValueError:
         return None
     control = "".join(read(f"{home}/control/defaultdelivery")[:1])
-    if word is None or word.startswith(("$", "cat ")):
+    if word is None or word.startswith(("$", "`")):
         return control or None
     return word
 

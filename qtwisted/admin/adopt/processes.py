@@ -88,18 +88,21 @@ def old(home: str) -> Iterator[Process]:
         path = _program(pid)
         if program == "tcpserver":
             is_one = b"qmail-" in _command(pid)
-        else:
-            is_one = not path or path.startswith(os.path.realpath(home) + "/")
+        elif path:
+            is_one = path.startswith(os.path.realpath(home) + "/")
+        else:  # whose it is we may not know; ours would show the interpreter that runs it
+            is_one = os.path.basename(_command(pid).partition(b"\0")[0]).startswith(b"qmail-")
         if is_one:
             yield Process(pid, shown(program.encode()), _status(parent)[0])
 
 
 def _status(pid: int) -> tuple[str, int]:
-    """The name and the parent of a process."""
+    """The name and the parent of a process; no name if it has ended and nobody has asked how."""
     try:
         with open(f"/proc/{pid}/stat", encoding="latin-1") as file:
             before, _, after = file.read().rpartition(")")
-        return before.partition("(")[2], int(after.split()[1])
+        state, parent = after.split()[:2]
+        return "" if state == "Z" else before.partition("(")[2], int(parent)
     except (OSError, IndexError, ValueError):
         return "", 0
 

@@ -54,24 +54,30 @@ def advise(home: str, obstacles: list[Finding], screen: Screen) -> None:
     """Say what is next."""
     screen.whole("")
     if obstacles:
-        screen.whole(f"{len(obstacles)} things must be put right first; then look again.")
+        screen.whole(f"{things(obstacles)} must be put right first; then look again.")
         return
     screen.whole("Nothing is in the way. Next, as root:")
     screen.whole(f"          qmailctl --home {home} adopt --start")
     back(home, screen)
 
 
+def things(obstacles: list[Finding]) -> str:
+    """How many things there are."""
+    return "one thing" if len(obstacles) == 1 else f"{len(obstacles)} things"
+
+
 def back(home: str, screen: Screen) -> None:
     """Say how to go back."""
     screen.whole("To go back, at any time:")
     screen.whole(f"          qmailctl --home {home} stop")
-    screen.whole(f"          rm -r {home}/run; start the old qmail as before")
+    screen.whole("          start the old qmail as before; it does not look at what we have made, which may go:")
+    screen.whole(f"          rm -rf {home}/conf {home}/run")
 
 
 def begin(place: Place, obstacles: list[Finding], words: list[str], screen: Screen) -> None:
     """Start ours; raises Refused."""
     if obstacles:
-        raise Refused(f"not started: {len(obstacles)} things must be put right first")
+        raise Refused(f"not started: {things(obstacles)} must be put right first")
     if os.geteuid() not in (0, os.stat(f"{place.home}/queue").st_uid):
         raise Refused("only root can start it")
     for path in start.write_settings(place):

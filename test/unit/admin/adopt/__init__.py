@@ -1,0 +1,1 @@
+"""Tests of what takes over the home of another qmail."""
