@@ -418,6 +418,8 @@ class LookTests(OldHomeCase):
         """Started and stopped, and without what was made, the home is as it was."""
         before = digest(self.home)
         self.start()
+        words = code().module("qtwisted.admin.qmailctl", "--home", self.home, "explain", "me@" + HOST)
+        self.assertIn(f"delivered: in {self.world.people['me'].home}/Maildir/".encode(), self.world.run(words).stdout)
         self.assertEqual(self.marks("must").keys(), {"running"})
         self.assertIn("ours already", self.marks("must")["running"])
         self.assertEqual(self.adopt("--start").returncode, 100)

@@ -52,6 +52,8 @@ def lines(path: str, home: str) -> Iterator[Finding]:
 def stop(path: str) -> tuple[str, ...]:
     """How what a file starts is stopped."""
     service = os.path.dirname(path)
+    if os.path.basename(path) == "rc":
+        return ("# qmailctl start runs this file, too: until it starts ours, start ours with qmailctl adopt --start",)
     if os.path.basename(path) == "run" and "qmail" in service:
         if "send" in service:
             return (f"svc -dx {service}",)

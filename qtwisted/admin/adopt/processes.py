@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin import serving
+from qtwisted.admin import serving, takeover
 from qtwisted.admin.adopt import DIFFERS, FINE, MUST, Finding
 from qtwisted.admin.ctl.screen import shown
 
@@ -34,7 +33,7 @@ def look(place: Place) -> Iterator[Finding]:
     senders = [process for process in found if process.name in DELIVERING]
     if master is not None:
         yield Finding(MUST, "running", f"the mail system in this home is ours already, process {master}")
-    elif is_locked(place.home):
+    elif takeover.is_sending(place.home):
         yield Finding(MUST, "queue/lock/sendmutex", "is locked: the old qmail-send runs", how_to_stop(senders))
     elif senders:
         yield Finding(MUST, "running", ", ".join(f"{each.name} {each.pid}" for each in senders), how_to_stop(senders))
@@ -61,21 +60,6 @@ def _directory(pid: int) -> str:
         return os.readlink(f"/proc/{_status(pid)[1]}/cwd")
     except OSError:
         return "/service/qmail-send"
-
-
-def is_locked(home: str) -> bool:
-    """Does a qmail-send hold the queue? Only who may open the file can know."""
-    try:
-        fd = os.open(f"{home}/queue/lock/sendmutex", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
 
 
 def old(home: str) -> Iterator[Process]:

@@ -12,8 +12,8 @@ import sys
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import launchers, serving
-from qtwisted.admin.adopt import build, callers, processes
+from qtwisted.admin import launchers, serving, takeover
+from qtwisted.admin.adopt import build, callers
 from qtwisted.admin.ctl import Refused
 from qtwisted.config.replace import ReplaceError, replace
 from qtwisted.model import oserrors
@@ -79,7 +79,7 @@ def wait(home: str) -> int:
     until = monotonic() + READY_WITHIN
     while monotonic() < until:
         master = serving.master(home)
-        if master is not None and processes.is_locked(home):
+        if master is not None and takeover.is_sending(home):
             return master
         select.select([], [], [], 0.05)
     raise Refused(f"the mail system has been started, but does not hold the queue after {READY_WITHIN:.0f} seconds; "

@@ -21,6 +21,9 @@ def arguments(name: str, parser: argparse.ArgumentParser) -> None:
     """Declare the words of the command."""
     parser.add_argument("--start", action="store_true",
                         help="start ours on it; only HOME/conf and HOME/run are made, nothing is converted")
+    parser.epilog = ("It looks at an installation of qmail 1.02, 1.03, netqmail or notqmail, says for each part "
+                     "whether ours takes it as it is (ok), does something else (differs), or cannot start before it "
+                     "is put right (must), and what to do. Nothing is changed without --start.")
     parser.add_argument("--json", action="store_true", help="one JSON value for each thing that was found")
     parser.add_argument("words", metavar="WORD", nargs="*", help="for --start, after --: options of twistd qmail")
 

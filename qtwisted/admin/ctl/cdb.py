@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 def arguments(name: str, parser: argparse.ArgumentParser) -> None:
     """Declare the words of the command."""
     parser.add_argument("--force", action="store_true", help="compile also what is up to date")
+    parser.epilog = ("The tables are users/cdb (qmail-newu), control/morercpthosts.cdb (qmail-newmrh) and, where "
+                     "fastforward is in use, /etc/aliases.cdb (newaliases).")
 
 
 def run(name: str, options: argparse.Namespace, home: str, screen: Screen) -> int:

@@ -35,6 +35,11 @@ def arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--default-delivery", metavar="TEXT",
                         help="for users without instructions [default: what the running system has, else ./Mailbox]")
     parser.add_argument("--json", action="store_true", help="one JSON value for each address")
+    parser.epilog = ("Each step is told in the order in which it is taken, with the file and line that decides. "
+                     "Without --client what strangers would be told is told, but does not count. The last line says "
+                     "how it ends: refused, delivered, sent, forwarded, discarded, depends (on a program), later, "
+                     "bounced or unknown. Control files count as they are now; qmail-send reads some of its own only when it "
+                     "is started or gets HUP.")
 
 
 def run(name: str, options: argparse.Namespace, home: str, screen: Screen) -> int:

@@ -126,7 +126,7 @@ class Leg:
             return self.end(tell())
         except NoAnswer as nothing:
             return self.end(Verdict(story.UNKNOWN, str(nothing)))
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return self.end(Verdict(story.UNKNOWN, "the answer makes no sense"))
 
     # The stages
