@@ -398,9 +398,11 @@ class LookTests(OldHomeCase):
                 found.setdefault(each["subject"], []).append((each["text"], each["commands"]))
         (text, commands), = found["queue/todo"]
         self.assertIn("is split into 3 directories (big-todo), with 0 files", text)
-        self.assertEqual(commands[0], f"rmdir {self.queue.path}/todo/[0-9]*")
+        self.assertEqual(commands[:2], [f"mkdir -p {self.home}/conf && echo {SPLIT} > {self.home}/conf/conf-split",
+                                        f"QMAILHOME={self.home} qmail-upq"])
         self.assertIn(f"queue/mess/0/{good * SPLIT + 1}", found["queue"][0][0])
         self.assertIn(f"queue/mess/0/{good * SPLIT};", found["queue/mess"][0][0])
+        self.assertEqual(found["queue/mess"][0][1], commands[:2])
         self.assertEqual(found["queue/mess/3"], [("has the mode 0755", [f"chmod 0750 {self.queue.path}/mess/3"])])
         self.assertIn("mkfifo", found["queue/lock/trigger"][0][1][0])
         self.assertEqual(self.adopt("--start").returncode, 100)

@@ -114,6 +114,14 @@ def split_of(home: str) -> int:
     return len(names) if names == {str(number) for number in range(len(names))} else 0
 
 
+def reshape(home: str) -> tuple[str, ...]:
+    """The commands that bring the queue into shape; qmail-upq must know how it was split."""
+    split = split_of(home)
+    if not split or str(split) == present(home).get("conf-split", _USUAL["conf-split"]):
+        return (f"QMAILHOME={home} qmail-upq",)
+    return f"mkdir -p {home}/conf && echo {split} > {home}/conf/conf-split", f"QMAILHOME={home} qmail-upq"
+
+
 def look(place: Place) -> Iterator[Finding]:
     """Compare what was compiled in with what we would take without being told."""
     found = compiled(place)

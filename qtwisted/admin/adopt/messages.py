@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from qtwisted.admin.adopt import DIFFERS, FINE, MUST, Finding
-from qtwisted.admin.adopt.build import split_of
+from qtwisted.admin.adopt.build import reshape, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -100,18 +100,18 @@ def look(place: Place) -> Iterator[Finding]:
     bounces = len(numbers.of["bounce"] & numbers.of["info"])
     if bounces:
         yield Finding(FINE, "queue/bounce", f"{bounces} messages have failures that senders will be told of")
-    yield from faults(numbers)
+    yield from faults(numbers, reshape(place.home))
 
 
-def faults(numbers: Numbers) -> Iterator[Finding]:
+def faults(numbers: Numbers, remedy: tuple[str, ...]) -> Iterator[Finding]:
     """Tell what is not as qmail leaves it."""
     if numbers.misplaced:
         yield Finding(MUST, "queue", f"{len(numbers.misplaced)} files are in the directory of another number, as "
-                                     f"after a change of conf-split: {_some(numbers.misplaced)}")
+                                     f"after a change of conf-split: {_some(numbers.misplaced)}", remedy)
     if numbers.not_inode:
         yield Finding(MUST, "queue/mess", f"{len(numbers.not_inode)} messages do not have the number of their inode, "
-                                          f"as after a copy of the queue: {_some(numbers.not_inode)}; they must be "
-                                          "renumbered, with queue-fix for example")
+                                          f"as after a copy of the queue: {_some(numbers.not_inode)}; stop all that "
+                                          "hands in mail, too, before they are renumbered", remedy)
     if numbers.foreign:
         yield Finding(DIFFERS, "queue", f"{len(numbers.foreign)} files are not qmail's, and are left alone: "
                                         f"{_some(numbers.foreign)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qtwisted.admin import hier
 from qtwisted.admin.adopt import DIFFERS, FINE, MUST, Finding
-from qtwisted.admin.adopt.build import split_of
+from qtwisted.admin.adopt.build import reshape, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,9 +70,9 @@ def big_todo(home: str) -> Iterator[Finding]:
         mode = "0750" if name == "todo" else "0700"
         yield Finding(
             MUST, f"queue/{name}",
-            f"is split into {len(folders)} directories (big-todo), with {left} files in them; let the old qmail-send "
-            "take all of them up while nothing new comes in, stop it, and remove the empty directories",
-            (f"rmdir {inside}/[0-9]*",
+            f"is split into {len(folders)} directories (big-todo), with {left} files in them; stop the old "
+            "qmail-send, and all that hands in mail by the old qmail-queue, and bring them together",
+            (*reshape(home),
              f"# to go back: cd {inside} && install -d -o qmailq -g qmail -m {mode} $(seq 0 {len(folders) - 1})"))
 
 

@@ -38,8 +38,8 @@ def arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.epilog = ("Each step is told in the order in which it is taken, with the file and line that decides. "
                      "Without --client what strangers would be told is told, but does not count. The last line says "
                      "how it ends: refused, delivered, sent, forwarded, discarded, depends (on a program), later, "
-                     "bounced or unknown. Control files count as they are now; qmail-send reads some of its own only when it "
-                     "is started or gets HUP.")
+                     "bounced or unknown. Control files count as they are now; qmail-send reads some of its own only "
+                     "when it is started or gets HUP.")
 
 
 def run(name: str, options: argparse.Namespace, home: str, screen: Screen) -> int:

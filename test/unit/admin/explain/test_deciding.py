@@ -79,7 +79,7 @@ class LineTests(SynchronousTestCase):
             file.write(text)
 
     def test_lines(self) -> None:
-        """Of a list the first counts, of a mapping the last; comments and lines without a colon have their numbers."""
+        """Of a list the first counts, of a mapping the last; comments and lines without a colon are counted."""
         self.write("list", "# a\n\nB \nb\n")
         self.write("map", "a:1\na\n#\nA:2\n")
         self.write("secure", "[::1]:may\na.example:may\n[::1]:none\n")
