@@ -69,7 +69,7 @@ class OldHomeCase(SynchronousTestCase):
     """Has the home of an original, in a world with users."""
 
     skip = NOT_ROOT
-    timeout = 300
+    timeout = 600
 
     def setUp(self) -> None:
         """Make it."""
@@ -261,7 +261,7 @@ class AdoptTests(OldHomeCase):
         self.assertEqual(self.marks("must"), {})
         self.start()
         self.assertEqual(self.world.read(f"{self.home}/conf/conf-split"), f"{SPLIT}\n")
-        wait_until(lambda: self.is_at_rest() and self.numbers() <= self.stays, "the end of all that can be done", 180)
+        wait_until(lambda: self.is_at_rest() and self.numbers() <= self.stays, "the end of all that can be done", 400)
         self.stop()
         self.assertEqual(self.numbers(), self.stays, self.told()[-3000:])
         self.check_deliveries()

@@ -101,7 +101,7 @@ class ExplainCase(SynchronousTestCase):
     """A world with many kinds of users, and hosts around it."""
 
     skip = NOT_ROOT
-    timeout = 300
+    timeout = 600
 
     def setUp(self) -> None:
         """Make the users, their files, the hosts, and start the system."""
