@@ -37,12 +37,13 @@ dot-qmail(5), fastforward(1)
 from __future__ import annotations
 
 import os
+from io import BytesIO
 
 from qtwisted.config import fields
 from qtwisted.config.conf import home_dir
 from qtwisted.config.control import Control, ControlError
 from qtwisted.dotqmail import delivery, shell
-from qtwisted.model.address_list import Unparsable, unquote
+from qtwisted.model.address_list import Unparsable
 from qtwisted.model.envelope import Envelope
 from qtwisted.model.options import OptionError, getopt
 from qtwisted.model.rewriting import Rewriting
@@ -55,15 +56,19 @@ _SYNOPSIS = b"dot-forward [ -nN ] file ..."
 
 
 def recipients(text: bytes) -> list[Item]:
-    """List what a file says, line by line and from right to left in each."""
+    """List what a file says, line by line and from right to left in each.
+
+    Unlike 1.02: a line that makes no sense is found before anything is done. dot-forward 0.71 ran the programs of the
+    lines before it at every try.
+    """
     found: list[Item] = []
-    for line in text.split(b"\n"):
+    for line in BytesIO(text):
         if line.startswith(b"#"):
             continue
         try:
             found += [item for item in items(line) if item.text or item.kind != ADDRESS]
         except Unparsable:
-            raise fatal(NAME, b"unable to parse this line: " + line + b"\n") from None
+            raise fatal(NAME, b"unable to parse this line: " + line) from None
     return found
 
 
@@ -99,10 +104,12 @@ def obey(found: list[Item], is_dry: bool) -> bool:
         if is_own(item):
             continue
         if item.kind == ADDRESS:
-            addresses.append(unquote(names.rewrite(item.tokens)))
+            addresses.append(names.listed_address(item.tokens))
             if is_dry:
                 say(b"forward " + addresses[-1])
         elif item.kind != PROGRAM:
+            # Unlike 1.02: this goes for every list; dot-forward 0.71 sent mail for ``:include:x`` to the addresses
+            # include and x, where x did not begin with a slash.
             raise fatal(NAME, b"file delivery %s not supported" % item.text)
         elif is_dry:
             say(b"pipe through " + item.text)

@@ -47,9 +47,14 @@ from qtwisted.model.envelope import Envelope
 from qtwisted.model.options import OptionError, getopt
 from qtwisted.system.ending import LATER, NEVER, Ending, fatal, run, say, usage
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 NAME = b"fastforward"
 
 _NOBODY = b"Sorry, no mailbox here by that name. (#5.1.1)"
+_SHOWN = bytes(byte if 32 <= byte < 127 else ord("_") for byte in range(256))
 _SYNOPSIS = b"fastforward [ -nNpP ] data.cdb"
 
 
@@ -72,50 +77,55 @@ class Expansion:
         local, at, host = recipient.rpartition(b"@")
         if not at:
             local, host = recipient, b""
-        for target in (recipient, b"@" + host, local + b"@"):
-            commands = self._get(b":", target)
-            if commands is not None:
-                self.owner = self._get(b"?", target)
-                self._obey(commands)
-                self._expand()
-                return True
-        return False
+        targets = (recipient, b"@" + host, local + b"@")
+        commands = self._first(b":", targets)
+        if commands is None:
+            return False
+        self.owner = self._first(b"?", targets)
+        self._obey(commands)
+        self._expand()
+        return True
+
+    def _first(self, mark: bytes, targets: Iterable[bytes]) -> bytes | None:
+        """Look several targets up; give what is found first."""
+        return next(filter(lambda found: found is not None, (self._get(mark, target) for target in targets)), None)
 
     def _expand(self) -> None:
-        """Expand the addresses that wait, the last one first, until none is left."""
+        """Go through the addresses and lists that wait, the last one first, until none is left."""
         while self._waiting:
-            address = self._waiting.pop()
-            if address in self._seen:
+            command = self._waiting.pop()
+            if command in self._seen:
                 continue
-            self._seen.add(address)
-            commands = None if self._get(b"?", address) is not None else self._get(b":", address)
-            if commands is None:
-                self.addresses.append(address)
+            self._seen.add(command)
+            if command.startswith(b"&"):
+                self._address(command[1:])
             else:
-                self._obey(commands)
+                self._wait_for(read_list(command))
         self.addresses.reverse()
 
-    def _obey(self, commands: bytes) -> None:
-        """Do what the commands of a target or list say."""
-        for command in commands.split(b"\0")[:-1]:
-            mark = command[:1]
-            if mark == b"&":
-                self._waiting.append(command[1:])
-            elif mark in (b".", b"/"):
-                self._list(command)
-            elif mark in (b"|", b"!"):
-                self._program(command)
+    def _address(self, address: bytes) -> None:
+        """Expand an address that is in the table and has no owner of its own; forward to any other."""
+        commands = None if self._get(b"?", address) is not None else self._get(b":", address)
+        if commands is None:
+            self.addresses.append(address)
+        else:
+            self._obey(commands)
 
-    def _list(self, path: bytes) -> None:
-        """Go through a compiled list, once."""
-        if path not in self._seen:
-            self._seen.add(path)
-            self._obey(read_list(path))
+    def _obey(self, commands: bytes) -> None:
+        """Do what the commands of a target say: run programs, and note where to go on afterwards."""
+        for command in commands.split(b"\0")[:-1]:
+            if command.startswith((b"|", b"!")):
+                self._program(command)
+        self._wait_for(commands)
+
+    def _wait_for(self, commands: bytes) -> None:
+        """Note addresses and lists. All that a list can name is these: its owner must not run programs as us."""
+        self._waiting += [command for command in commands.split(b"\0")[:-1] if command.startswith((b"&", b".", b"/"))]
 
     def _program(self, command: bytes) -> None:
         """Run a program on the message."""
         if self._is_dry:
-            say(b"run " + command)
+            _print(b"run " + command)
         else:
             shell.run_program(NAME, command[1:], with_lines=command.startswith(b"!"))
 
@@ -128,15 +138,12 @@ def read_list(path: bytes) -> bytes:
     """Read a compiled list, which everybody must be allowed to read: the table may name the file of any user."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        with os.fdopen(fd, "rb") as file:
+            if not os.fstat(fd).st_mode & stat.S_IROTH:
+                raise fatal(NAME, path + b" is not world-readable")
+            return file.read()
     except OSError as error:
         raise fatal(NAME, b"unable to read %s: %s" % (path, delivery.why(error))) from error
-    with os.fdopen(fd, "rb") as file:
-        if not os.fstat(fd).st_mode & stat.S_IROTH:
-            raise fatal(NAME, path + b" is not world-readable")
-        try:
-            return file.read()
-        except OSError as error:
-            raise fatal(NAME, b"unable to read %s: %s" % (path, delivery.why(error))) from error
 
 
 def recipient_of(use_default: bool) -> bytes:
@@ -157,7 +164,11 @@ def recipient_of(use_default: bool) -> bytes:
 
 
 def sender_of(owner: bytes | None) -> bytes | None:
-    """Say who gets the bounces: the owner, unless the message is a bounce itself; None where nobody is known."""
+    """Say who gets the bounces: the owner, unless the message is a bounce itself; None where nobody is known.
+
+    Unlike 1.02: without $SENDER the message is forwarded with an empty sender; fastforward 0.51 wrote the words
+    "original envelope sender" into its envelope.
+    """
     sender = os.environb.get(b"SENDER")
     return sender if owner is None or sender in (b"", b"#@[]") else owner
 
@@ -172,12 +183,11 @@ def fastforward(argv: list[bytes]) -> int:
     if not words:
         raise usage(NAME, _SYNOPSIS)
     chosen = {letter.lower(): letter.islower() for letter, _ in options}
-    recipient = recipient_of(chosen.get(b"d", False))
     is_dry, passes = chosen.get(b"n", False), chosen.get(b"p", False)
     try:
         with Reader.open(os.fsdecode(words[0])) as table:
             expansion = Expansion(table, is_dry)
-            is_known = expansion.incoming(recipient)
+            is_known = expansion.incoming(recipient_of(chosen.get(b"d", False)))
     except OSError as error:
         raise fatal(NAME, b"unable to read %s: %s" % (words[0], delivery.why(error))) from error
     except CdbError as error:
@@ -190,15 +200,20 @@ def fastforward(argv: list[bytes]) -> int:
     return delivery.SKIP_THE_REST if passes else delivery.DONE
 
 
+def _print(line: bytes) -> None:
+    """Write a line of a dry run, fit for any terminal."""
+    say(line.translate(_SHOWN))
+
+
 def _show(expansion: Expansion) -> None:
     """Print where the message would go."""
     if not expansion.addresses:
-        say(b"no forwarding")
+        _print(b"no forwarding")
         return
     sender = sender_of(expansion.owner)
-    say(b"from <%s>" % (b"original envelope sender" if sender is None else sender))
+    _print(b"from <%s>" % (b"original envelope sender" if sender is None else sender))
     for address in expansion.addresses:
-        say(b"to <%s>" % address)
+        _print(b"to <%s>" % address)
 
 
 def _forward(expansion: Expansion) -> None:

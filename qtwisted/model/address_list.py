@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     Tokens = list[Token]
 
 ATOM, QUOTE, LITERAL, COMMENT = "atom", "quote", "literal", "comment"
+#: no token of the language: what a reader of another language puts in the place of one that has no meaning there
+NOTHING = "nothing"
 DOT, COMMA, AT, LEFT = (".", b"."), (",", b","), ("@", b"@"), ("<", b"<")
 RIGHT, COLON, SEMICOLON = (">", b">"), (":", b":"), (";", b";")
 
@@ -228,6 +230,7 @@ _STEPS = {
     QUOTE: _Grouping.word,
     LITERAL: _Grouping.word,
     COMMENT: _Grouping.comment,
+    NOTHING: _Grouping.comment,
     ",": _Grouping.comma,
     ";": _Grouping.semicolon,
     ":": _Grouping.colon,

@@ -7,6 +7,9 @@ The rules are those of qmail-inject (qmail-inject.c rwgeneric), applied to every
 3. Without any ``@``, ``@`` and the default host are added.
 4. An atom at the end that ends in ``+`` loses it, and a dot and the plus domain are added.
 5. If the host has no dot and is no literal, a dot and the default domain are added.
+
+In sendmail's lists (.forward, /etc/aliases) nothing is taken away from an address, and a literal is a host like any
+other (dot-forward 0.71, newaliases 0.51).
 """
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ class Rewriting:
         """Take the names as their control files have them; raise Unparsable for one that is no host name."""
         self._dot_default_domain = parse(b"." + default_domain)
         self._at_default_host = parse(b"@" + default_host)
+        #: the name that stands for a host which is not given
+        self.default_host = unquote(self._at_default_host[1:])
         self._dot_plus_domain = parse(b"." + plus_domain)
 
     def rewrite(self, tokens: Tokens) -> Tokens:
@@ -43,6 +48,17 @@ class Rewriting:
         if AT not in tokens:
             tokens = tokens + self._at_default_host
         return self._with_domain(tokens)
+
+    def listed_address(self, tokens: Tokens) -> bytes:
+        """Complete an address of sendmail's lists; an empty one stays empty."""
+        text = unquote(tokens)
+        if text and AT not in tokens:
+            text += b"@" + self.default_host
+        if text.endswith(b"+"):
+            text = text[:-1] + unquote(self._dot_plus_domain)
+        if text and b"." not in text.rpartition(b"@")[2]:
+            text += unquote(self._dot_default_domain)
+        return text
 
     def envelope_address(self, bare: bytes) -> bytes:
         """Complete an address that comes without quoting, as on a command line; raise Unparsable if wrong."""

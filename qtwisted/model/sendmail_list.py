@@ -2,23 +2,26 @@
 
 They look like address lists in a header (address_list), and are read from right to left like those, but:
 
-* There are no groups: a colon or semicolon only parts recipients.
+* There are no groups: a colon or semicolon counts no more than a blank.
 * A word without ``@`` may be something else than an address: ``|command``, which needs quotes when it has blanks,
   ``/file``, or ``:include:/list``.
 """
 
 from __future__ import annotations
 
-from qtwisted.model.address_list import ATOM, COMMA, DOT, QUOTE, Unparsable, parse, regroup, unquote
+from qtwisted.model.address_list import ATOM, COLON, COMMA, NOTHING, SEMICOLON, parse, regroup, unquote
 from qtwisted.model.frozen import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from qtwisted.model.address_list import Tokens
+    from qtwisted.model.address_list import Token, Tokens
 
 ADDRESS, PROGRAM, FILE, INCLUDE = "address", "program", "file", "include"
 
 _INCLUDE_WORD = b"include"
+#: stands in the place of ``:include:``, as the first token of the recipient on its right
+_MARK: Token = (INCLUDE, b"")
+_NOTHING: Token = (NOTHING, b"")
 
 
 class Item(NamedTuple):
@@ -27,12 +30,6 @@ class Item(NamedTuple):
     kind: str
     text: bytes
     tokens: Tokens = []
-
-
-class _Include(tuple):  # type: ignore[type-arg]
-    """A token that stands for a whole ``:include:/list``."""
-
-    __slots__ = ()
 
 
 def items(text: bytes) -> list[Item]:
@@ -51,7 +48,7 @@ def items(text: bytes) -> list[Item]:
 def _judge(tokens: Tokens) -> Item:
     """Say what a recipient is."""
     text = unquote(tokens)
-    if tokens and isinstance(tokens[0], _Include):
+    if _MARK in tokens:
         return Item(INCLUDE, text)
     if all(kind != "@" for kind, _ in tokens):
         if text.startswith(b"|"):
@@ -62,32 +59,34 @@ def _judge(tokens: Tokens) -> Item:
 
 
 def _prepared(text: bytes) -> Tokens:
-    """Cut the text into tokens, with every include as one of them, and only commas between recipients."""
-    tokens = parse(text)
+    """Cut the text into tokens, with every ``:include:`` as one of them; other colons count no more than a blank.
+
+    Like the list itself it is read backwards: what stands in angle brackets is left alone.
+    """
+    left = parse(text)
     prepared: Tokens = []
-    at = 0
-    while at < len(tokens):
-        end = _end_of_include(tokens, at)
-        if end:
-            path = unquote(tokens[at + 3 : end])
-            prepared += [COMMA, _Include((QUOTE, path)), COMMA]
-            at = end
-        else:
-            prepared.append(COMMA if tokens[at][0] in (":", ";") else tokens[at])
-            at += 1
+    is_bracketed = False
+    while left:
+        token = left.pop()
+        if is_bracketed:
+            is_bracketed = token[0] != "<"
+        elif token[0] == ">":
+            is_bracketed = True
+        elif token == SEMICOLON:
+            token = _NOTHING
+        elif token == COLON:
+            token = _NOTHING
+            if _is_include(left):
+                del left[-2:]
+                prepared.append(_MARK)
+                token = COMMA
+        prepared.append(token)
+    prepared.reverse()
     return prepared
 
 
-def _end_of_include(tokens: Tokens, at: int) -> int:
-    """Say where the ``:include:`` that begins at ``at`` ends; 0 where none begins."""
-    kinds = [kind for kind, _ in tokens[at : at + 3]]
-    if kinds != [":", ATOM, ":"] or tokens[at + 1][1].lower() != _INCLUDE_WORD:
-        return 0
-    end = at + 3
-    if end >= len(tokens) or tokens[end][0] not in (ATOM, QUOTE):
-        raise Unparsable
-    end += 1
-    while end + 1 < len(tokens) and tokens[end] == DOT and tokens[end + 1][0] in (ATOM, QUOTE):
-        end += 2
-    return end
-
+def _is_include(left: Tokens) -> bool:
+    """Do these tokens end in the first two of ``:include:``?"""
+    if [kind for kind, _ in left[-2:]] != [":", ATOM]:
+        return False
+    return left[-1][1] == _INCLUDE_WORD

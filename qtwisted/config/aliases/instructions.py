@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 ADDRESS_MAX = 800
 
 _BLANK = frozenset(b" \t\n\r")
-_SPECIAL = b" \t\n\r\\#:,;"
+#: what is written with a backslash: what has a meaning, blanks, and what is not ASCII (printforward 0.51)
+_SPECIAL = frozenset(b"\\#:,;") | frozenset(range(33)) | frozenset(range(128, 256))
 _MARKS = b"&?./|!"
 
 
@@ -28,11 +29,17 @@ class TableError(Exception):
 
 def command(text: bytes) -> bytes:
     """Write a command with its mark; a plain address gets its ampersand."""
-    if text[:1] not in (bytes((mark,)) for mark in _MARKS):
-        text = b"&" + text
-    if len(text) > ADDRESS_MAX + 1 and text[:1] in b"&?":
+    is_plain = text[:1] not in (bytes((mark,)) for mark in _MARKS)
+    if len(text) > ADDRESS_MAX and (is_plain or text.startswith(b"&")):
         raise TableError("addresses over 800 bytes are not permitted")
-    return text
+    return b"&" + text if is_plain else text
+
+
+def forwarding(address: bytes) -> bytes:
+    """Write an address as a command, whatever it begins with."""
+    if len(address) > ADDRESS_MAX:
+        raise TableError("addresses over 800 bytes are not permitted")
+    return b"&" + address
 
 
 def records(target: bytes, commands: Iterable[bytes]) -> Iterator[tuple[bytes, bytes]]:

@@ -21,11 +21,9 @@ def compiled(text: bytes) -> bytes:
         line = line.rstrip(b" \t")
         if not line or line.startswith(b"#"):
             continue
-        if not line.startswith((b".", b"/", b"&")):
-            line = b"&" + line
         if len(line) > ADDRESS_MAX:
             raise TableError("addresses must be under 800 bytes")
-        commands.append(line + b"\0")
+        commands.append((b"" if line.startswith((b".", b"/", b"&")) else b"&") + line + b"\0")
     return b"".join(commands)
 
 

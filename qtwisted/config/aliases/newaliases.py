@@ -24,7 +24,7 @@ mail for X go to it. A list that is included must be compiled with newinclude. D
 EXIT CODES
 ==========
 
-0 when the table is compiled; 111 otherwise.
+0 when the table is compiled; 100 when an address in it is too long; 111 otherwise.
 
 FILES
 =====
@@ -41,9 +41,9 @@ from __future__ import annotations
 
 from qtwisted.config import cdb
 from qtwisted.config.aliases import instructions, sources, writing
-from qtwisted.model.address_list import unquote
-from qtwisted.model.sendmail_list import ADDRESS, INCLUDE, PROGRAM
-from qtwisted.system.ending import fatal, run
+from qtwisted.model.address_list import AT
+from qtwisted.model.sendmail_list import INCLUDE, PROGRAM
+from qtwisted.system.ending import NEVER, fatal, run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,31 +66,41 @@ def compiled(text: bytes, names: Rewriting) -> Iterator[tuple[bytes, bytes]]:
 
 def _entry(entry: bytes, names: Rewriting) -> Iterator[tuple[bytes, bytes]]:
     """Compile one entry: the leftmost address is its name, everything else a recipient."""
+    target: Item | None = None
+    commands = []
     items = sources.parsed(NAME, entry)
-    plain = [item for item in items if item.kind not in (INCLUDE, PROGRAM)]
-    if not plain or len(items) < 2:
+    for item in items:
+        if item.kind in (INCLUDE, PROGRAM):
+            commands.append(_command(item))
+            continue
+        if not sources.address(NAME, item, names):
+            raise fatal(NAME, b"empty recipient addresses not permitted")
+        if target is not None:
+            commands.append(_recipient(target, names))
+        target = item
+    if not items:
+        return
+    if target is None or not commands:
         raise sources.unparsable(NAME, entry)
-    target = plain.pop()
-    name = _target(target, entry)
-    commands = [_command(item) for item in items if item.kind in (INCLUDE, PROGRAM)]
-    commands += [instructions.command(b"&" + sources.address(NAME, item, names)) for item in plain]
-    if name.lower().startswith(_OWNER):
+    name = target.text if AT in target.tokens else target.text + b"@"
+    if name.startswith(_OWNER):
         yield b"?" + name[len(_OWNER) :].lower(), sources.address(NAME, target, names)
     yield from instructions.records(name, commands)
 
 
-def _target(item: Item, entry: bytes) -> bytes:
-    """Write the name of an entry as a target: with its host, or with a bare ``@`` for any."""
-    name = unquote(item.tokens or [])
-    local, at, host = name.partition(b"@")
-    if item.kind != ADDRESS or not name or (at and not host):
-        raise sources.unparsable(NAME, entry)
-    return name if at else name + b"@"
+def _recipient(item: Item, names: Rewriting) -> bytes:
+    """Write an address as a command; one that ends in ``@`` is at the default host."""
+    host = names.default_host if item.tokens[-1] == AT else b""
+    return instructions.forwarding(item.text + host if host else sources.address(NAME, item, names))
 
 
 def _command(item: Item) -> bytes:
     """Write an included list or a program as a command."""
-    return sources.list_file(item) if item.kind == INCLUDE else b"!" + item.text
+    if item.kind == INCLUDE:
+        return sources.list_file(NAME, item)
+    if b"\0" in item.text:
+        raise fatal(NAME, b"NUL not permitted in program names")
+    return b"!" + item.text
 
 
 def newaliases(argv: list[bytes]) -> int:
@@ -100,7 +110,7 @@ def newaliases(argv: list[bytes]) -> int:
     try:
         data = cdb.make(compiled(text, names))
     except instructions.TableError as error:
-        raise fatal(NAME, str(error).encode()) from error
+        raise fatal(NAME, str(error).encode(), NEVER) from error
     writing.put(NAME, TARGET, SCRATCH, data)
     return 0
 

@@ -32,7 +32,9 @@ newaliases(1), setmaillist(1), printmaillist(1), fastforward(1)
 
 from __future__ import annotations
 
-from qtwisted.config.aliases import instructions, sources, writing
+from io import BytesIO
+
+from qtwisted.config.aliases import sources, writing
 from qtwisted.model.sendmail_list import INCLUDE, PROGRAM
 from qtwisted.system.ending import fatal, run, usage
 
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qtwisted.model.rewriting import Rewriting
+    from qtwisted.model.sendmail_list import Item
 
 NAME = b"newinclude"
 
@@ -51,16 +54,30 @@ def compiled(text: bytes, names: Rewriting) -> Iterator[bytes]:
     Unlike 1.02: a list included by a list is named with its ``.bin``, as everywhere else; fastforward 0.51 was
     told to read the source instead, and lost the list without a word.
     """
-    for line in text.split(b"\n"):
+    for line in BytesIO(text):
         if line.startswith(b"#"):
             continue
         for item in sources.parsed(NAME, line):
-            if item.kind == INCLUDE:
-                yield sources.list_file(item) + b"\0"
-            elif item.kind == PROGRAM:
-                raise fatal(NAME, b"program delivery |%s not supported" % item.text)
-            else:
-                yield instructions.command(b"&" + sources.address(NAME, item, names)) + b"\0"
+            command = _command(item, names)
+            if command:
+                yield command + b"\0"
+
+
+def _command(item: Item, names: Rewriting) -> bytes:
+    """Compile one recipient; an empty address is none. What setmaillist could not read back is refused."""
+    if item.kind == INCLUDE:
+        path = sources.list_file(NAME, item)
+        if b"\n" in path:
+            raise fatal(NAME, b"newlines not permitted in :include: filenames")
+        return path
+    if item.kind == PROGRAM:
+        raise fatal(NAME, b"program delivery |%s not supported" % item.text)
+    found = sources.address(NAME, item, names)
+    if b"\n" in found:
+        raise fatal(NAME, b"newlines not permitted in recipient addresses")
+    if found.endswith((b" ", b"\t")):
+        raise fatal(NAME, b"spaces and tabs not permitted at ends of addresses")
+    return found and b"&" + found
 
 
 def newinclude(argv: list[bytes]) -> int:
@@ -68,10 +85,7 @@ def newinclude(argv: list[bytes]) -> int:
     if len(argv) != 2:
         raise usage(NAME, b"newinclude list")
     names = sources.rewriting(NAME)
-    try:
-        data = b"".join(compiled(sources.read(NAME, argv[1]), names))
-    except instructions.TableError as error:
-        raise fatal(NAME, str(error).encode()) from error
+    data = b"".join(compiled(sources.read(NAME, argv[1]), names))
     writing.put(NAME, argv[1] + b".bin", argv[1] + b".tmp", data)
     return 0
 

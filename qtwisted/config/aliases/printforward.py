@@ -33,7 +33,10 @@ NAME = b"printforward"
 
 
 def printforward(argv: list[bytes]) -> int:
-    """Print the table."""
+    """Print the table.
+
+    Unlike 1.02: complaints begin with our name; printforward 0.51 called itself printmaillist there.
+    """
     try:
         return writing.print_lines(NAME, instructions.shown(cdb.records(writing.read_input(NAME))))
     except cdb.CdbError as error:

@@ -17,7 +17,7 @@ other is an address, perhaps after an ampersand. Empty lines and those that begi
 EXIT CODES
 ==========
 
-0 when bin is written; 100 when the command line or the list is wrong; 111 for other trouble.
+0 when bin is written; 100 when the command line is wrong; 111 when the list is, and for other trouble.
 
 SEE ALSO
 ========
@@ -28,7 +28,7 @@ printmaillist(1), setforward(1), fastforward(1)
 from __future__ import annotations
 
 from qtwisted.config.aliases import lists, writing
-from qtwisted.system.ending import run, usage
+from qtwisted.system.ending import LATER, run, usage
 
 NAME = b"setmaillist"
 
@@ -37,7 +37,7 @@ def setmaillist(argv: list[bytes]) -> int:
     """Compile the list."""
     if len(argv) != 3:
         raise usage(NAME, b"setmaillist list.bin list.tmp")
-    writing.put(NAME, argv[1], argv[2], writing.compile_input(NAME, lists.compiled))
+    writing.put(NAME, argv[1], argv[2], writing.compile_input(NAME, lists.compiled, LATER))
     return 0
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 
 from qtwisted.config import fields
 from qtwisted.config.conf import home_dir
 from qtwisted.config.control import Control, ControlError
 from qtwisted.model import oserrors
-from qtwisted.model.address_list import Unparsable, unquote
+from qtwisted.model.address_list import Unparsable
 from qtwisted.model.rewriting import Rewriting
 from qtwisted.model.sendmail_list import FILE, items
 from qtwisted.system.ending import fatal
@@ -45,9 +46,9 @@ def entries(text: bytes) -> Iterator[bytes]:
     Unlike 1.02: a last line without newline counts; newaliases 0.51 ignored it.
     """
     entry = b""
-    for line in [each + b"\n" for each in text.split(b"\n")]:
+    for line in BytesIO(text if text.endswith(b"\n") else text + b"\n"):
         if line[:1] in b" \t\n":
-            entry += line
+            entry += line.lstrip(b"\n")
             continue
         if entry.strip() and not entry.startswith(b"#"):
             yield entry
@@ -66,21 +67,24 @@ def parsed(program: bytes, entry: bytes) -> list[Item]:
 
 def unparsable(program: bytes, entry: bytes) -> Exception:
     """Make the ending for an entry that makes no sense."""
-    return fatal(program, b"unable to parse this line: " + entry.rstrip(b"\n") + b"\n")
+    return fatal(program, b"unable to parse this line: " + entry)
 
 
 def address(program: bytes, item: Item, names: Rewriting) -> bytes:
-    """Complete a recipient that must be an address."""
+    """Complete a recipient that must be an address; an empty one stays empty."""
     if item.kind == FILE:
         raise fatal(program, b"file delivery %s not supported" % item.text)
-    found = unquote(names.rewrite(item.tokens))
-    if not found:
-        raise fatal(program, b"empty recipient addresses not permitted")
+    found = names.listed_address(item.tokens)
+    if b"\0" in found:
+        raise fatal(program, b"NUL not permitted in recipient addresses")
     return found
 
 
-def list_file(item: Item) -> bytes:
+def list_file(program: bytes, item: Item) -> bytes:
     """Name the compiled form of an included list."""
     path = item.text if item.text.startswith((b"/", b".")) else b"./" + item.text
+    if not item.text:
+        raise fatal(program, b"empty :include: filenames not permitted")
+    if b"\0" in path:
+        raise fatal(program, b"NUL not permitted in :include: filenames")
     return path + b".bin"
-

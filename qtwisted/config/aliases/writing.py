@@ -36,12 +36,12 @@ def read_input(program: bytes) -> bytes:
         raise fatal(program, b"unable to read input: " + oserrors.text(error.errno or 0).encode()) from error
 
 
-def compile_input(program: bytes, compiler: Callable[[bytes], bytes]) -> bytes:
-    """Compile standard input; a wrong one ends the program for good."""
+def compile_input(program: bytes, compiler: Callable[[bytes], bytes], code: int = NEVER) -> bytes:
+    """Compile standard input; a wrong one ends the program with ``code``."""
     try:
         return compiler(read_input(program))
     except TableError as error:
-        raise fatal(program, str(error).encode(), NEVER) from error
+        raise fatal(program, str(error).encode(), code) from error
 
 
 def print_lines(program: bytes, lines: Iterable[bytes]) -> int:

@@ -73,7 +73,7 @@ class ListTests(SynchronousTestCase):
     def test_errors(self) -> None:
         """NUL bytes and long addresses cannot be; a file that is no list is not printed as one."""
         self.assertRaises(instructions.TableError, lists.compiled, b"a\0b\n")
-        self.assertRaises(instructions.TableError, lists.compiled, b"x" * 800)
+        self.assertRaises(instructions.TableError, lists.compiled, b"x" * 801)
         for data in (b"&a\0&b", b"\0", b"x\0"):
             self.assertRaises(instructions.TableError, list, lists.shown(data))
 

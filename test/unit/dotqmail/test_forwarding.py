@@ -46,6 +46,14 @@ class FastforwardTests(DotqmailCase):
         self.assertEqual((code, lines[-4:]), (0, ["from <s@x>", "to <i@x>", "to <k@x>", "to <a@b>"]))
         self.assertEqual(set(lines[:-4]), {"run |prog"})
 
+    def test_list_of_a_stranger(self) -> None:
+        """Only addresses and lists count in a list, whatever its owner puts there: no program of his is run."""
+        path = Path(self.room) / "l.bin"
+        path.write_bytes(b"|touch %s/ran\0!touch %s/ran\0?own@x\0junk\0&a@b\0" % ((os.fsencode(self.room),) * 2))
+        ended = self.call("fastforward", self.table(b"joe@: " + os.fsencode(path) + b";"), RECIPIENT="joe@h")
+        self.assertEqual((ended.code, self.queue.envelope), (0, b"Fs@x\0Ta@b\0\0"))
+        self.assertFalse(os.path.exists(f"{self.room}/ran"))
+
     def test_owners(self) -> None:
         """The owner gets the bounces; a recipient with an owner of his own is forwarded to by name."""
         table = b"joe@h.dom: ?own@x, l@x; l@x: q@x, joe@h.dom; q@x: ?o2@x, n@x;"
@@ -98,8 +106,8 @@ class FastforwardTests(DotqmailCase):
             self.assertEqual(self.shown(table), (111, [f"fastforward: fatal: {words}"]))
         for words, wanted in (
             ((), (100, b"fastforward: usage: fastforward [ -nNpP ] data.cdb\n")),
-            (("/nonexistent",), (100, b"fastforward: fatal: $RECIPIENT must be set\n")),
-            (("-d", "/nonexistent"), (100, b"fastforward: fatal: $DEFAULT or $EXT must be set\n")),
+            ((self.table(b"a: b;"),), (100, b"fastforward: fatal: $RECIPIENT must be set\n")),
+            (("-d", self.table(b"a: b;")), (100, b"fastforward: fatal: $DEFAULT or $EXT must be set\n")),
         ):
             ended = self.call("fastforward", *words)
             self.assertEqual((ended.code, ended.err), wanted)
