@@ -18,7 +18,8 @@ from test.kit.world import NOT_ROOT
 #: what may stand in one line of a .forward or :include: file
 LINES = [
     b"", b" ", b"# comment", b"bob", b"bob, fred", b"bob fred", b"a@b", b"a@b.c", b"a@b+", b"a@", b"@b", b"a@b.",
-    b"..", b"joe", b"\\joe", b"JOE@H.ORG", b"joe, bob@x.y", b'"|cat a"', b'"|cat a@b"', b"|cat foo bar", b"|foo@bar.com",
+    b"..", b"joe", b"\\joe", b"JOE@H.ORG", b"joe, bob@x.y", b'"|cat a"', b'"|cat a@b"',
+    b"|cat foo bar", b"|foo@bar.com",
     b"/tmp/x", b'"/a b"', b"./x", b"<a@b>", b"Name <a@b.c>", b'"Q N" <a@b.c>, x', b"<>", b'""', b"(com) a (a(b)c)",
     b"a(b", b'"a', b"[1.2.3.4]", b"a@[1.2.3.4]", b"a@[x]", b"x-@[]", b"g: a@b, c;", b"<@r:a@b>", b"@r:a@b", b"a@b@c",
     b'"a b"@c', b'"a\\"b"', b"a\\ b", b"\xe9", b",,a,,", b"x \\", b")", b"a >", b":include:/l", b"!prog",
@@ -29,11 +30,14 @@ LISTS = [b":include:/a/b", b"x :include:l, y", b':include:"a b".c', b":include:/
 #: texts of /etc/aliases
 ALIASES = [
     b"", b"#x: y\n z\nb: c\n", b"root: alice, bill\n", b"a b\n", b"a: b\n\n c\n", b"a\n  b\n", b"a: b\na: c\n",
-    b"A@H: C@D.E\n", b"@v.dom: joe@x.y\nroot: me\n", b"list: a@b.c\nowner-list: boss@x.y\n", b"owner-a@h: b@c.d\n", b"Owner-A: b\n",
+    b"A@H: C@D.E\n", b"@v.dom: joe@x.y\nroot: me\n", b"list: a@b.c\nowner-list: boss@x.y\n",
+    b"owner-a@h: b@c.d\n", b"Owner-A: b\n",
     b'a: "|p q"\n', b"a: |p\n", b"a: :include:/l, x, :include:m\n", b":include:/x: b\n", b'"|p": b\n',
-    b"a: /tmp/file\n", b"a:\n", b": x\n", b"a\n", b"a@: x\n", b"@: x\n", b"a@, x\n", b"a: b@\n", b"a: @b\n", b"a: <>\n", b"a: b@c.\n",
+    b"a: /tmp/file\n", b"a:\n", b": x\n", b"a\n", b"a@: x\n", b"@: x\n", b"a@, x\n", b"a: b@\n",
+    b"a: @b\n", b"a: <>\n", b"a: b@c.\n",
     b"a: ./x\n", b"a;b\n", b"; \nlist : \"owner-z\" owner-x\n", b"N <a@h>: b\n", b"a: N <b@c.d>\n", b"list:<a@b>!p\n",
-    b"a: b #c\n", b'"a b": c\n', b"a@b+: c+, d@e+\n", b"y:@b,\n\n", b"a: \\\n", b"g: :include:\n", b'owner-list: a "!p"[\n\n',
+    b"a: b #c\n", b'"a b": c\n', b"a@b+: c+, d@e+\n", b"y:@b,\n\n", b"a: \\\n", b"g: :include:\n",
+    b'owner-list: a "!p"[\n\n',
     *(b"a: " + b"x" * length + b"\n" for length in (784, 785, 786, 801)),
 ]
 #: tables for setforward
