@@ -3,6 +3,9 @@
 Unlike 1.02: a front decides by tcprules itself, where tcpserver in front of qmail-smtpd did. A denied client is sent
 away with 421, where tcpserver just closed: it may try again, too, and its operator can see why.
 
+The same rules decide who may fetch mail by POP3; their variables mean nothing there. Under tcpserver each port had
+rules of its own: here a client that may hand in mail but fetch none cannot be told from others.
+
 Of the variables a rule sets, those count that the servers know: RELAYCLIENT, DATABYTES, QMAILQUEUE, and for the
 Received field TCPREMOTEHOST, TCPREMOTEINFO and TCPLOCALHOST. Rules for ``info@`` never apply, since a front does not
 ask the client's host who its user is. Names of hosts are looked up only where a rule depends on them, and count only
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from twisted.python.failure import Failure
 
     from qtwisted.model.reply import Reply
+    from qtwisted.trust.peername import PeerNames
 
     #: finds the name of the host at an address
     FindName = Callable[[bytes], Deferred[bytes | None]]
@@ -94,6 +98,22 @@ class Admission:
     def close(self) -> None:
         """Watch no longer."""
         self._watch.close()
+
+
+def finder(reactor: Any, home: str) -> FindName:
+    """Make what finds the names of hosts; nothing is loaded for it before the first name is wanted."""
+    found: list[PeerNames] = []
+
+    def find(ip: bytes) -> Deferred[bytes | None]:
+        """Find the name of the host at an address."""
+        if not found:
+            # imported only here: few need it, and it is the largest part of a front
+            from qtwisted.trust.peername import PeerNames
+
+            found.append(PeerNames(reactor, home))
+        return found[0].find(ip)
+
+    return find
 
 
 def visitor(rules: Rules, ip: bytes, host: bytes | None) -> Visitor:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from twisted.logger import ILogObserver, globalLogBeginner
 
-from qtwisted.accept.admission import Admission
+from qtwisted.accept.admission import Admission, finder
 from qtwisted.accept.adopting import adopt
 from qtwisted.accept.controls import Controls
 from qtwisted.accept.gate import Crowd
@@ -31,12 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from twisted.internet.defer import Deferred
-
     from qtwisted.accept.adopting import Port
     from qtwisted.store.interface import Intake
     from qtwisted.system.start import Opened
-    from qtwisted.trust.peername import PeerNames
 
 #: for each service what reads its control files and what serves its clients
 SERVICES: dict[str, tuple[Callable[..., Any], Callable[..., Sessions]]] = {
@@ -60,8 +57,7 @@ class Front:
         self._home = opened.home
         self._feeder = Feeder(reactor, opened.home, os.environ)
         self._tally = Tally(opened.fds["crowd"], int(opened.options["region"])) if "crowd" in opened.fds else None
-        self._admission = Admission(opened.home, reactor, self._alert, self._find_name)
-        self._names: PeerNames | None = None
+        self._admission = Admission(opened.home, reactor, self._alert, finder(reactor, opened.home))
         self._controls: dict[str, Any] = {}
         self._sessions: dict[str, Sessions] = {}
         self._is_leaving = self._is_over = False
@@ -85,15 +81,6 @@ class Front:
     def _queue_program(self, program: str) -> Intake:
         """Make what hands messages to a program in the place of the queue."""
         return Feeder(self._reactor, self._home, {**os.environ, "QMAILQUEUE": program})
-
-    def _find_name(self, ip: bytes) -> Deferred[bytes | None]:
-        """Find the name of a client's host."""
-        if self._names is None:
-            # imported only here: few need it, and it is the largest part of a front
-            from qtwisted.trust.peername import PeerNames
-
-            self._names = PeerNames(self._reactor, self._home)
-        return self._names.find(ip)
 
     def _adopt(self, service: str, number: int, is_proxied: bool) -> Port:
         """Accept clients of a service on an open socket."""

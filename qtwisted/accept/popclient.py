@@ -7,6 +7,7 @@ Rules this file keeps:
 * A failed attempt is answered a whole number of seconds after it was made, so that the time tells nothing about
   whether there is such a user.
 * An address that has failed too often must wait (trust.limits).
+* Whom control/tcprules denies is sent away; while the name is looked up on which that depends, nothing is read.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer
 from twisted.internet.protocol import Factory, Protocol
 from zope.interface import implementer
 
+from qtwisted.accept.admission import Visitor
 from qtwisted.accept.gate import Crowd
 from qtwisted.accept.listen import client_ip
 from qtwisted.accept.popup import IDLE_FOR, LAST_WORDS
 from qtwisted.accept.session import LINGER_FOR
+from qtwisted.accept.waiting import Waiting
 from qtwisted.config import fields
 from qtwisted.config.control import Control, ControlError
 from qtwisted.config.fresh import fresh
 from qtwisted.trust.login.limits import Attempts
-from qtwisted.wire import logins
+from qtwisted.wire import logins, smtp_replies
 from qtwisted.wire.dialogue import CLOSE
 from qtwisted.wire.logins import Attempt, ProtocolError
 from qtwisted.wire.popup import Credentials, Login
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from typing import Any
     from typing import Protocol as Interface
 
+    from twisted.internet.defer import Deferred
     from twisted.internet.interfaces import IAddress
     from twisted.python.failure import Failure
 
@@ -57,6 +61,7 @@ DRAIN_FOR = 5.0
 
 TOO_MANY_FAILURES = b"-ERR too many failed logins, try again in a minute\r\n"
 TOO_MANY_CONNECTIONS = b"-ERR too many connections, try again later\r\n"
+NOT_SERVED = b"-ERR no mail is given to your address\r\n"
 NO_CONTROLS = b"-ERR unable to read controls\r\n"
 
 
@@ -289,18 +294,38 @@ class PopFactory(Factory):
         self.clock = clock
         self._now = now
         self._alert = alert
+        #: who a client is, and whether it may come in; everybody may who is not asked
+        self.meet: Callable[[bytes], Visitor | Deferred[Visitor]] = Visitor
         self._crowd = Crowd()
         self._clients: set[Client] = set()
+        self._waiting: set[Waiting] = set()
         self._all_gone: Callable[[], None] | None = None
         self.attempts = Attempts(0, FORGIVEN_FOR, clock.seconds)
 
-    def buildProtocol(self, addr: IAddress | None) -> Client:
+    def buildProtocol(self, addr: IAddress | None) -> Client | Waiting:
         """Serve a client."""
         return self.protocol(client_ip(addr))
 
-    def protocol(self, ip: bytes) -> Client:
-        """Serve the client with this address."""
-        stamp, refusal = b"", NO_CONTROLS
+    def protocol(self, ip: bytes) -> Client | Waiting:
+        """Serve the client with this address, as soon as it is known whether it may come in."""
+        visitor = self.meet(ip)
+        if isinstance(visitor, Visitor):
+            return self._client(visitor)
+
+        def ended(waiting: Waiting) -> None:
+            """Count it no longer as somebody who waits."""
+            self._waiting.discard(waiting)
+            self._crowd.leave(ip)
+            self._look()
+
+        self._crowd.enter(ip, 0, 0)
+        waiting = Waiting(visitor, self._client, ended)
+        self._waiting.add(waiting)
+        return waiting
+
+    def _client(self, visitor: Visitor) -> Client:
+        """Make the client that has come in, or is sent away."""
+        ip, stamp, refusal = visitor.ip, b"", NO_CONTROLS
         most = most_of_one = 0
         try:
             config = self._config()
@@ -312,6 +337,8 @@ class PopFactory(Factory):
             self.attempts.most = config.maxbadlogins
         if self._crowd.enter(ip, most, most_of_one) is not None:
             refusal = TOO_MANY_CONNECTIONS
+        elif visitor.refusal is not None:
+            refusal = NO_CONTROLS if visitor.refusal == smtp_replies.NO_CONTROLS else NOT_SERVED
         elif not self.attempts.may_try(ip):
             refusal = TOO_MANY_FAILURES
         client = Client(self, ip, stamp, refusal)
@@ -329,11 +356,16 @@ class PopFactory(Factory):
         """A client has gone."""
         self._crowd.leave(ip)
         self._clients.discard(client)
-        if not self._clients and self._all_gone is not None:
-            self._all_gone()
+        self._look()
 
     def leave(self, all_gone: Callable[[], None]) -> None:
         """Call *all_gone* when the last client has gone."""
         self._all_gone = all_gone
-        if not self._clients:
-            all_gone()
+        for waiting in list(self._waiting):
+            waiting.hurry()
+        self._look()
+
+    def _look(self) -> None:
+        """Tell who waits for that when everybody has gone."""
+        if self._all_gone is not None and not self._clients and not self._waiting:
+            self._all_gone()

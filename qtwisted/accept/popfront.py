@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, cast
 from twisted.internet.protocol import Factory, Protocol
 from twisted.logger import ILogObserver, globalLogBeginner
 
+from qtwisted.accept.admission import Admission, finder
 from qtwisted.accept.adopting import adopt
 from qtwisted.accept.listen import ProxiedFactory
 from qtwisted.accept.popclient import PopFactory
@@ -109,6 +110,7 @@ class PopFront:
         checker = Checker(line, reactor, self._stop)
         reactor.adoptStreamConnection(line.fileno(), socket.AF_UNIX, _Only(checker))
         self._clients = PopFactory(opened.home, checker, reactor, now, self._alert)
+        self._clients.meet = Admission(opened.home, reactor, self._alert, finder(reactor, opened.home)).meet
         proxied = opened.options.get("haproxy", "").split(",")
         self._ports = [self._adopt(number, name in proxied) for name, number in opened.fds.items()
                        if name.startswith(SERVICE)]

@@ -221,7 +221,8 @@ ALL: tuple[Field, ...] = (
         "SMTP login: {}", "No SMTP logins.", is_secret=True,
     ),
     _ours(
-        "tcprules", LIST, None, ("qmail-start",), "Which clients may connect, and as what.",
+        "tcprules", LIST, None, ("qmail-start",),
+        "Which clients may connect, to hand in mail or to fetch it, and as what.",
         "Connection rule: {}", "Any client may connect.",
     ),
     _limit(

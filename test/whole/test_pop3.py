@@ -436,6 +436,30 @@ class SingleTests(FrontCase):
             self.fetch("getmail", f"--getmaildir={self.home.place}", "--rcfile=getmailrc")
             self.assertEqual(len(files(target)), 3)
 
+    def test_fetchmail(self) -> None:
+        """fetchmail fetches everything, by USER and by APOP, and deletes it."""
+        if shutil.which("fetchmail") is None:
+            raise self.skipTest("fetchmail is not installed")
+        self.passwd("-a", "add", "apop", self.owner(), f"{self.home.path}/mail")
+        script, got = f"{self.home.place}/take", f"{self.home.place}/got"
+        with open(script, "w", encoding="ascii") as file:
+            file.write(f"#!/bin/sh\ncat >> {got} && echo -- >> {got}\n")
+        os.chmod(script, 0o755)
+        for login, protocol in (("me", "pop3"), ("apop", "apop")):
+            put(self.maildir, "new/2000.more", b"S: more\n\n.dot\nFrom here\n", 2000)
+            rules = f"{self.home.place}/fetchmailrc"
+            with open(rules, "w", encoding="ascii") as file:
+                file.write(f"poll 127.0.0.1 service {self.port} protocol {protocol} timeout 60\n"
+                           f"user {login} password '{SECRET}' sslproto '' mda {script} fetchall no keep\n")
+            os.chmod(rules, 0o600)
+            if self.home.user:
+                os.chown(rules, *self.home.user)
+            self.fetch("fetchmail", "-f", rules, "--nosyslog", "--pidfile", f"{self.home.place}/{login}.pid",
+                       USER="me", LOGNAME="me")
+            with open(got, "rb") as taken:
+                self.assertIn(b"\n\n.dot\n", taken.read())
+            self.assertEqual(files(self.maildir), [])
+
 
 class WorldTests(FrontCase):
     """Users of the system: each session runs as the owner of the mailbox."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import poplib
 import smtplib
 import socket
 import subprocess
@@ -30,11 +31,11 @@ class RulesTests(SynchronousTestCase):
         self.home = SingleHome(self)
         self.home.control("rcpthosts", "test.example\n")
 
-    def start(self, rules: str) -> None:
+    def start(self, rules: str, service: str = "smtp") -> None:
         """Start with these rules."""
         self.home.control("tcprules", rules)
-        self.running = self.home.up()
-        self.port = self.running.port()
+        self.running = self.home.up(f"--{service}", "tcp:0:interface=127.0.0.1", "--fronts", "1")
+        self.port = self.running.port(service)
 
     def names(self, table: str) -> None:
         """Have names looked up in a table."""
@@ -113,3 +114,24 @@ class RulesTests(SynchronousTestCase):
             self.assertLess(time.monotonic() - begun, 4)
             self.assertEqual(waiting.recv(4), b"220 ")
             self.assertGreater(time.monotonic() - begun, 4)
+
+    def fetching(self, address: str) -> bytes:
+        """Connect by POP3; give the first line."""
+        with socket.create_connection(("127.0.0.1", self.port), 60, (address, 0)) as client, client.makefile("rb") as file:
+            return file.readline()
+
+    def test_pop3(self) -> None:
+        """The same rules judge who may fetch mail; variables make no difference to him."""
+        self.names(TABLE)
+        self.start('127.0.0.9:deny\n127.0.0.8:allow,RELAYCLIENT="",DATABYTES="1"\n=host.good.example:allow\n=:deny\n',
+                   "pop3")
+        self.assertEqual(self.fetching("127.0.0.9"), b"-ERR no mail is given to your address\r\n")
+        for address in ("127.0.0.8", "127.0.0.1", "127.0.0.2"):
+            self.assertRegex(self.fetching(address), rb"^\+OK <\d+\.\d+@test\.example>\r\n$")
+        self.home.control("tcprules", "127.0.0.1:deny\n=liar.good.example:deny\n")
+        trouble = self.assertRaises(poplib.error_proto, poplib.POP3, "127.0.0.1", self.port, 60)
+        self.assertEqual(trouble.args, (b"-ERR no mail is given to your address",))
+        self.assertTrue(self.fetching("127.0.0.2").startswith(b"+OK "))
+        self.home.control("tcprules", "nonsense\n")
+        self.assertEqual(self.fetching("127.0.0.8"), b"-ERR unable to read controls\r\n")
+        self.running.wait_for("alert: pop3: unable to read controls: control/tcprules line 1: .*")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from qtwisted.accept.admission import Visitor
 from qtwisted.accept.popclient import DRAIN_FOR, TOO_MANY_CONNECTIONS, TOO_MANY_FAILURES, Client, PopFactory, Session
 from qtwisted.accept.popup import IDLE_FOR
 from qtwisted.accept.session import LINGER_FOR
 from qtwisted.wire import logins
 from qtwisted.wire.logins import Attempt, ProtocolError
+from qtwisted.wire.smtp_replies import NO_CONTROLS, NOT_SERVED
 
 FAILED = b"-ERR authorization failed\r\n"
 OK = b"+OK \r\n"
@@ -85,7 +89,7 @@ class ClientCase(SynchronousTestCase):
         with open(f"{self.home}/control/{name}", "w", encoding="ascii") as file:
             file.write(text)
 
-    def connect(self, ip: bytes = b"192.0.2.7") -> tuple[Client, Transport]:
+    def connect(self, ip: bytes = b"192.0.2.7") -> tuple[Any, Transport]:
         """Connect a client."""
         client, transport = self.factory.protocol(ip), Transport()
         client.makeConnection(transport)  # type: ignore[no-untyped-call]
@@ -382,3 +386,40 @@ class LimitTests(ClientCase):
         self.assertEqual(gone, [])
         self.lose(client)
         self.assertEqual(gone, [True])
+
+
+class AdmissionTests(ClientCase):
+    """Who may come in."""
+
+    def test_denied(self) -> None:
+        """Whom the rules deny is sent away before the greeting; so is everybody while they are broken."""
+        for reply, words in ((NOT_SERVED, b"-ERR no mail is given to your address\r\n"),
+                             (NO_CONTROLS, b"-ERR unable to read controls\r\n")):
+            self.factory.meet = lambda ip, reply=reply: Visitor(ip, reply)  # type: ignore[misc]
+            _, transport = self.connect()
+            self.assertEqual((transport.said(), transport.is_closing), (words, True))
+
+    def test_name(self) -> None:
+        """While its name is looked up a client is counted and nothing is read; then it is served."""
+        looking: Deferred[Visitor] = Deferred()
+        self.factory.meet = lambda ip: looking
+        client, transport = self.connect()
+        self.assertEqual((transport.said(), transport.producerState), (b"", "paused"))
+        gone: list[bool] = []
+        self.factory.leave(lambda: gone.append(True))
+        looking.callback(Visitor(b"192.0.2.7"))
+        self.assertTrue(transport.said().startswith(b"+OK <"))
+        client.dataReceived(b"NOOP\r\n")
+        self.assertEqual((transport.said(), gone), (OK, []))
+        self.lose(client)
+        self.assertEqual(gone, [True])
+
+    def test_gone_while_waiting(self) -> None:
+        """A client that goes meanwhile is forgotten, and counts no longer."""
+        self.control("maxconnip", "1")
+        looking: Deferred[Visitor] = Deferred(lambda later: later.callback(Visitor(b"192.0.2.7")))
+        self.factory.meet = lambda ip: looking
+        client, _ = self.connect()
+        self.lose(client)
+        self.factory.meet = Visitor
+        self.assertTrue(self.connect()[1].said().startswith(b"+OK <"))
