@@ -39,7 +39,11 @@ USUAL_PATH = "/usr/local/bin:/usr/bin:/bin"
 FORWARDED = ("HUP", "ALRM")
 RESUME = "USR1"
 DELIVERIES_FOR = 20.0
-"""How long running deliveries, and clients in the middle of a message, may take when everything is to end."""
+"""How long running deliveries, and clients in the middle of a message, may take when everything is to end.
+
+Unlike 1.02: deliveries that have not ended by then are put off, and the log says so; qmail-send waited for them
+without limit.
+"""
 REST_FOR = 5.0
 PIPE_ROOM = 1 << 20
 

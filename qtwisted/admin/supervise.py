@@ -37,6 +37,8 @@ HINT_FOR = 5.0
 """How long the rest of a unit may take to end by itself after one of it has died."""
 FIRMLY_FOR = 3.0
 """How long a process may take after TERM before it is killed."""
+PARTING_FOR = 10.0
+"""How long those may take after TERM that are to end in order: to put off deliveries and say good-bye."""
 FIRST_FD = 3
 OBEDIENT = ("send",)
 """Roles that stay down when somebody has told them to end."""
@@ -214,7 +216,8 @@ class Unit:
             for pid in {*self._lifeline.holders(), *self._lifeline.forks(self._commands)}:
                 self._around.say(f"warning: {self.name}: ending process {pid}, left over from a delivery")
                 _kill(pid)
-        self._hurry(FIRMLY_FOR, signal.SIGKILL)
+        in_order = number == signal.SIGTERM and self._stopped is not None
+        self._hurry(PARTING_FOR if in_order else FIRMLY_FOR, signal.SIGKILL)
 
     def _all_ended(self) -> None:
         """Nobody holds the lifeline any more."""

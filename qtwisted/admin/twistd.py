@@ -146,19 +146,29 @@ def check_command(command: str) -> None:
 
 def only_trouble() -> Any:
     """What twistd itself logs: nothing but errors, and those to standard error, so that the log is mail's
-    alone.
+    alone. That somebody asks a second time for the end, which has begun, is none.
     """
+    from twisted.internet.error import ReactorNotRunning
     from twisted.logger import (
         FilteringLogObserver,
         LogLevel,
         LogLevelFilterPredicate,
+        PredicateResult,
         textFileLogObserver,
     )
 
     trouble: Any = LogLevelFilterPredicate(defaultLogLevel=LogLevel.error)
     errors: Any = sys.__stderr__
     observer: Any = textFileLogObserver(errors)
-    return FilteringLogObserver(observer, [trouble])
+
+    def unless_asked_again(event: Any) -> Any:
+        """Drop what Twisted makes of a second TERM or INT."""
+        failure = event.get("log_failure")
+        is_dropped = failure is not None and failure.check(ReactorNotRunning)
+        return PredicateResult.no if is_dropped else PredicateResult.maybe
+
+    predicates: Any = [unless_asked_again, trouble]
+    return FilteringLogObserver(observer, predicates)
 
 
 def one_line(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:

@@ -14,7 +14,8 @@ delivery is made by a child that has become the user for good (qmail-local(8) sa
 seconds for more mail of the same user.
 
 At end of file on descriptor 0 it finishes the deliveries it has begun, and ends. Running as a role of ``twistd
-qmail`` both directions are one socket, called ``orders``.
+qmail`` both directions are one socket, called ``orders``, and TERM has it put off what it has begun: the deliveries
+that had not ended when the time was up that the master gives them.
 
 Exit codes: 0 end of file, 100 no default delivery given, 111 the home cannot be used.
 
@@ -120,6 +121,7 @@ class Loop:
         self._width = width
         self._polled: dict[int, int] = {}
         self._ticked_at = monotonic()
+        self._is_given_up = False
         self._ended, signalled = socket.socketpair()
         self._ended.setblocking(False)
         signalled.setblocking(False)
@@ -135,6 +137,14 @@ class Loop:
     def report(self, report: Report) -> None:
         """Have a report sent at the end of this turn."""
         self._pipes.unsent += report_bytes(report, self._width)
+
+    def give_up_on_term(self) -> None:
+        """When TERM comes, give up what is under way, and go on to the end of the orders, which is near."""
+        def asked(*signalled: object) -> None:
+            """Note it; the loop is woken."""
+            self._is_given_up = True
+
+        signal.signal(signal.SIGTERM, asked)
 
     def run(self, dispatch: Dispatch, orders: OrderReader) -> None:
         """Serve until there are no more orders and nothing is left to do."""
@@ -155,6 +165,9 @@ class Loop:
                 self._take_orders(dispatch, orders)
             elif fd == self._ended.fileno():
                 self._reap()
+        if self._is_given_up:
+            self._is_given_up = False
+            dispatch.give_up()
         if monotonic() - self._ticked_at >= TICK_FOR:
             self._ticked_at = monotonic()
             dispatch.tick()
@@ -189,8 +202,11 @@ class Loop:
 
 
 def serve(reader: int, writer: int, home: str, conf: Conf, ids: Ids, default: bytes, lifeline: int | None,
-          width: int, say: Callable[[str], None]) -> None:
-    """Be qmail-lspawn until the orders end; the current directory is queue/mess."""
+          width: int, say: Callable[[str], None], gives_up: bool = False) -> None:
+    """Be qmail-lspawn until the orders end; the current directory is queue/mess.
+
+    Where it *gives_up* TERM has all deliveries put off, instead of ending us.
+    """
     from qtwisted.config.control import Control
 
     slots = min(conf.spawn, 255)
@@ -213,6 +229,8 @@ def serve(reader: int, writer: int, home: str, conf: Conf, ids: Ids, default: by
     workers = Workers(2 * slots, monotonic, child, poll)
     pipes = Pipes(reader, writer, hello_bytes(slots, width))
     loop = Loop(pipes, poll, workers, width)
+    if gives_up:
+        loop.give_up_on_term()
     turns = shares.Shares(concurrency, shares.a_quarter(concurrency) if is_root else concurrency, monotonic)
     dispatch = Dispatch(ids.qmailq_uid, Lookup(home, monotonic), accounts, turns, workers,
                         None if is_root else os.geteuid(), monotonic, loop.report, say)
@@ -246,7 +264,7 @@ def main(opened: Opened | None = None) -> None:
     orders = opened.fds["orders"]
     serve(orders, orders, opened.home, opened.conf, opened.ids,
           os.fsencode(opened.options.get("default_delivery", "")), opened.fds.get("lifeline"),
-          int(opened.options.get("width", "1")), lambda line: say(log, line))
+          int(opened.options.get("width", "1")), lambda line: say(log, line), gives_up=True)
 
 
 def run_program() -> NoReturn:

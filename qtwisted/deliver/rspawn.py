@@ -14,7 +14,8 @@ own. There are at most ``control/concurrencydestination`` connections to the sam
 
 At end of file on descriptor 0 it finishes the deliveries it has begun, and ends. Running as a role of ``twistd
 qmail`` both directions are one socket, called ``orders``; when that is closed nobody is left to hear a report, and
-it ends at once.
+it ends at once. TERM then has it put off what it has begun: the deliveries that had not ended when the time was up
+that the master gives them.
 
 Exit codes: 0 end of file, 111 the home cannot be used.
 
@@ -28,6 +29,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import socket
 import sys
 import traceback
@@ -46,7 +48,7 @@ from qtwisted.deliver.host.slots import Slots
 from qtwisted.deliver.host.tcpto import Tcpto
 from qtwisted.deliver.host.traffic import Traffic
 from qtwisted.deliver.remote import TCPTO, remote_of
-from qtwisted.deliver.spawn import Unusable, open_message
+from qtwisted.deliver.spawn import GIVEN_UP, Unusable, open_message
 from qtwisted.model.address import split
 from qtwisted.system.ending import helped
 from qtwisted.system.start import say
@@ -101,6 +103,7 @@ class Spawner(protocol.Protocol):
         self._ended = ended
         self._slots = Slots(clock, limits.active, limits.lent, self._lend)
         self._traffic = Traffic(clock, remote, limits.active, complain)
+        self._is_over = False
         self._orders = OrderReader(limits.slots + limits.lent, self._slots, limits.width)
 
     def connectionMade(self) -> None:
@@ -129,8 +132,18 @@ class Spawner(protocol.Protocol):
 
         self._traffic.close().addCallback(closed)
 
+    def give_up(self) -> None:
+        """Put off every delivery; what still becomes of it nobody hears, as if we had been killed."""
+        if not self._is_over:
+            for delnum in self._slots.numbers():
+                self._report(delnum, GIVEN_UP)
+        self._is_over = True
+
     def _begin(self, order: Order) -> None:
         """Begin a delivery."""
+        if self._is_over:
+            self._report(order.delnum, GIVEN_UP)
+            return
         try:
             message = Message(open_message(order.messid, self._owner), self._clock.seconds)
         except Unusable as unusable:
@@ -148,12 +161,14 @@ class Spawner(protocol.Protocol):
 
     def _delivered(self, report: reports.Report, delnum: int) -> None:
         """Report. The message is closed by now: its file may soon hold another one."""
-        self._report(delnum, reports.combine(report.wire()))
+        if not self._is_over:
+            self._report(delnum, reports.combine(report.wire()))
         self._slots.end(delnum)
 
     def _lend(self, delnum: int) -> None:
         """Tell qmail-send that it may order another delivery, though this one is not over."""
-        self._report(delnum, LENT)
+        if not self._is_over:
+            self._report(delnum, LENT)
 
     def _report(self, delnum: int, text: bytes) -> None:
         """Tell qmail-send what became of a delivery."""
@@ -261,12 +276,12 @@ def main(opened: Opened | None = None) -> None:
     limits = limits_of(opened.conf, width, wanted)
     served: Any = protocol.Factory()
     served.noisy = False
-    served.buildProtocol = lambda _: spawner(
-        Spawner, reactor, opened.home, limits, opened.ids, complain
-    )
+    only = spawner(Spawner, reactor, opened.home, limits, opened.ids, complain)
+    served.buildProtocol = lambda _: only
     orders = opened.fds["orders"]
     reactor.adoptStreamConnection(orders, socket.AF_UNIX, served)
     os.close(orders)
+    reactor.callWhenRunning(signal.signal, signal.SIGTERM, lambda *_: reactor.callFromThread(only.give_up))
     reactor.run()
 
 

@@ -11,6 +11,7 @@ UNKNOWN = b"Zqmail-spawn unable to fstat message. (#4.3.0)\n"
 WRONG_TYPE = b"ZSorry, message has wrong type. (#4.3.5)\n"
 WRONG_OWNER = b"ZSorry, message has wrong owner. (#4.3.5)\n"
 NO_PIPE = b"Zqmail-spawn unable to create pipe. (#4.3.0)\n"
+GIVEN_UP = b"ZThe mail system is ending, and gave this delivery up. (#4.3.2)\n"
 NO_FORK = b"Zqmail-spawn unable to fork. (#4.3.0)\n"
 
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -30,6 +30,8 @@ PIECE = 65536
 AT_ONCE = 4096
 """A pipe that polls as writable takes this many bytes without blocking (PIPE_BUF)."""
 FAREWELL_FOR = 5.0
+SAID_FOR = 60.0
+"""How long the operator need not be told again that the program cannot be run."""
 
 
 class Backlog:
@@ -129,6 +131,7 @@ class Program:
         self._backoff = Backoff()
         self._started_at = 0.0
         self._start_at = 0.0
+        self._say_at = 0.0
 
     def open(self, now: float) -> int:
         """The descriptor to write to; -1 while the program is not running."""
@@ -145,11 +148,21 @@ class Program:
             self._child = subprocess.Popen(self._words, stdin=subprocess.PIPE)
         except OSError as trouble:
             self._start_at = now + self._backoff.after(0.0)
-            os.write(2, f"alert: cannot run {self._words[0]}: {trouble.strerror}\n".encode())
+            self._complain(trouble, now)
             return
         assert self._child.stdin is not None
         self._pipe = self._child.stdin.fileno()
         os.set_blocking(self._pipe, False)
+
+    def _complain(self, trouble: OSError, now: float) -> None:
+        """Call the operator, once a minute at most, where there is still somebody to hear it: standard error."""
+        if now < self._say_at:
+            return
+        self._say_at = now + SAID_FOR
+        try:
+            os.write(2, f"alert: cannot run {self._words[0]}: {trouble.strerror}\n".encode("utf-8", "backslashreplace"))
+        except OSError:
+            pass
 
     def write(self, data: bytes) -> int:
         """Write part of *data*, without waiting; raises OSError when the program is gone."""

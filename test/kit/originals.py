@@ -79,7 +79,7 @@ class Originals:
 
     def _ours(self, program: str) -> list[str]:
         """The command line of our program, without its arguments."""
-        call = f"from qtwisted.{MODULES[program]} import main; import sys; sys.argv[0] = {program!r}; sys.exit(main())"
+        call = f"import sys; sys.argv[0] = {program!r}; import qtwisted.{MODULES[program]} as ours; sys.exit(ours.main())"
         return [sys.executable, "-P", "-c", call]
 
     def _call(self, words: list[str], data: bytes, file: str, more: Mapping[str, str]) -> Outcome:

@@ -117,8 +117,8 @@ class RulesTests(SynchronousTestCase):
 
     def fetching(self, address: str) -> bytes:
         """Connect by POP3; give the first line."""
-        with socket.create_connection(("127.0.0.1", self.port), 60, (address, 0)) as client, client.makefile("rb") as file:
-            return file.readline()
+        with socket.create_connection(("127.0.0.1", self.port), 60, (address, 0)) as client:
+            return client.makefile("rb").readline()
 
     def test_pop3(self) -> None:
         """The same rules judge who may fetch mail; variables make no difference to him."""

@@ -80,6 +80,10 @@ class Slots:
         """Count the deliveries that are not over."""
         return len(self._holding) + len(self._lent)
 
+    def numbers(self) -> list[int]:
+        """List the deliveries that are not over."""
+        return [*self._holding, *self._lent]
+
     def begin(self, delnum: int) -> Delivery:
         """Begin a delivery."""
         delivery = self._holding[delnum] = Delivery(delnum, self._clock.seconds())

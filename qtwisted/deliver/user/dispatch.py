@@ -80,11 +80,15 @@ class Dispatch:
         self._clock = clock
         self._report = report
         self._say = say
+        self._is_over = False
         self._asked: dict[bytes, list[Job]] = {}
         self._waiting: list[Job] = []
 
     def begin(self, order: Order) -> None:
         """Take an order: open the message and find out whose it is."""
+        if self._is_over:
+            self._report(Report(order.delnum, spawn.GIVEN_UP))
+            return
         try:
             message = spawn.open_message(order.messid, self._owner)
         except spawn.Unusable as unusable:
@@ -125,6 +129,17 @@ class Dispatch:
             if now - worker.since > DELIVERY_FOR:
                 os.kill(worker.pid, signal.SIGKILL)
         self._workers.let_go_idle()
+
+    def give_up(self) -> None:
+        """Put off every job, and end the children that are at work, with the programs that they run."""
+        self._is_over = True
+        for worker in list(self._workers.busy()):
+            os.kill(worker.pid, signal.SIGTERM)
+            self._workers.forget(worker)
+        self._asked.clear()
+        self._waiting.clear()
+        for job in list(self.jobs.values()):
+            self._end(job, spawn.GIVEN_UP)
 
     # Whose it is
 

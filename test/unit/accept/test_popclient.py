@@ -405,9 +405,9 @@ class AdmissionTests(ClientCase):
         self.factory.meet = lambda ip: looking
         client, transport = self.connect()
         self.assertEqual((transport.said(), transport.producerState), (b"", "paused"))
+        looking.callback(Visitor(b"192.0.2.7"))
         gone: list[bool] = []
         self.factory.leave(lambda: gone.append(True))
-        looking.callback(Visitor(b"192.0.2.7"))
         self.assertTrue(transport.said().startswith(b"+OK <"))
         client.dataReceived(b"NOOP\r\n")
         self.assertEqual((transport.said(), gone), (OK, []))

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.supervise import FIRMLY_FOR, HINT_FOR, Child, Surroundings, Unit
+from qtwisted.admin.supervise import FIRMLY_FOR, HINT_FOR, PARTING_FOR, Child, Surroundings, Unit
 from qtwisted.system import roles
 
 
@@ -193,7 +193,7 @@ class UnitTests(SynchronousTestCase):
         process = self.take()["door"]
         over = unit.stop(5, [])
         self.assertEqual(process.signals, [])
-        self.reactor.pump([5, FIRMLY_FOR])
+        self.reactor.pump([5, PARTING_FOR])
         self.assertEqual(process.signals, [signal.SIGTERM, signal.SIGKILL])
         process.end(by=signal.SIGKILL)
         self.reactor.look()

@@ -14,6 +14,7 @@ from qtwisted.config import conf
 from qtwisted.config.fields import RemoteConfig
 from qtwisted.deliver.host.sending import Remote
 from qtwisted.deliver.rspawn import FinishingSpawner, Limits, Spawner, complainer, limits_of
+from qtwisted.deliver.spawn import GIVEN_UP
 from qtwisted.wire.spawn import Order, order_bytes
 from test.kit.resolver import TableResolver
 from test.kit.smtp_peer import Network, Script
@@ -72,6 +73,28 @@ class SpawnerCase(SynchronousTestCase):
         value = self.pipe.value()
         self.pipe.clear()
         return value
+
+
+class GivingUpTests(SpawnerCase):
+    """The end, when the master has waited long enough."""
+
+    def test_put_off(self) -> None:
+        """Everything under way is put off, once; what becomes of it later is not reported, nor begun what comes."""
+        self.start()
+        self.order(3)
+        self.order(5)
+        self.spawner.give_up()
+        self.assertEqual(self.reports(), b"\3" + GIVEN_UP + b"\0\5" + GIVEN_UP + b"\0")
+        self.reactor.settle()
+        self.spawner.give_up()
+        self.assertEqual(self.reports(), b"")
+        self.assertEqual(self.order(7), b"\7" + GIVEN_UP + b"\0")
+
+    def test_idle(self) -> None:
+        """With nothing under way there is nothing to say."""
+        self.start()
+        self.spawner.give_up()
+        self.assertEqual(self.reports(), b"")
 
 
 class OrderTests(SpawnerCase):
