@@ -76,7 +76,9 @@ def prepare(place: Path) -> list[Started]:
     (home / "bin").mkdir()
     found = []
     for name, module, function in launchers.programs():
-        text = launchers.script(str(home), module, function).replace(launchers.package_root(), str(copy))
+        # the interpreter may lie below the package, and stays where it is
+        first, end, rest = launchers.script(str(home), module, function).partition("\n")
+        text = first + end + rest.replace(repr(launchers.package_root()), repr(str(copy)))
         path = home / "bin" / name
         path.write_text(text)
         path.chmod(0o755)

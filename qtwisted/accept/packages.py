@@ -8,13 +8,13 @@ when the package is complete, and only what the queue answers is told the client
 from __future__ import annotations
 
 import os
-import signal
 import time
 
 from qtwisted.accept import stdio
 from qtwisted.accept.deadlines import Deadlines, Patience
 from qtwisted.accept.handing import HandingReceiver
 from qtwisted.model.reply import Reply
+from qtwisted.system.signals import signal
 from qtwisted.wire.package import TROUBLE
 
 TYPE_CHECKING = False

@@ -28,6 +28,7 @@ import sys
 import time
 
 from qtwisted.accept.channel import Channel, Gone
+from qtwisted.system.ending import helped
 from qtwisted.trust.login import checkpassword
 from qtwisted.trust.login.checkpassword import PipeError
 from qtwisted.wire import logins
@@ -79,10 +80,9 @@ def converse(core: Login, channel: Channel, argv: Sequence[bytes]) -> None:
 
 def main() -> int:
     """Run the program."""
-    argv = [os.fsencode(word) for word in sys.argv]
-    if argv[1:] == [b"--help"]:
-        print(__doc__)
+    if helped(__doc__):
         return 0
+    argv = [os.fsencode(word) for word in sys.argv]
     channel = Channel(0, 1, IDLE_FOR)
     try:
         if len(argv) < 3:

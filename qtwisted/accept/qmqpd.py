@@ -37,6 +37,7 @@ from qtwisted.accept.packages import PackageReceiver, serve
 from qtwisted.accept.stdio import Submissions, client_of
 from qtwisted.config.conf import home_dir
 from qtwisted.config.control import Control, ControlError
+from qtwisted.system.ending import helped
 from qtwisted.wire.netstring import BAD
 from qtwisted.wire.package import TROUBLE
 from qtwisted.wire.qmqp import QmqpServer
@@ -76,8 +77,7 @@ def run(home: str, environ: Mapping[bytes, bytes], texts: Mapping[str, str]) -> 
 
 def main() -> None:
     """Run the program qmail-qmqpd."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if helped(__doc__):
         sys.exit(0)
     sys.exit(run(os.path.abspath(home_dir(os.environ)), os.environb, os.environ))
 

@@ -38,6 +38,7 @@ from qtwisted.accept.stdio import Submissions, client_of, databytes_of
 from qtwisted.config.conf import home_dir
 from qtwisted.config.control import Control, ControlError
 from qtwisted.config.package_fields import qmtpd
+from qtwisted.system.ending import helped
 from qtwisted.wire.package import ADDRESS_MAX, TROUBLE
 from qtwisted.wire.qmtp import CANNOT_HANDLE, QmtpServer
 from qtwisted.wire.smtp_replies import NOT_OURS
@@ -102,8 +103,7 @@ def run(home: str, environ: Mapping[bytes, bytes], texts: Mapping[str, str]) -> 
 
 def main() -> None:
     """Run the program qmail-qmtpd."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if helped(__doc__):
         sys.exit(0)
     sys.exit(run(os.path.abspath(home_dir(os.environ)), os.environb, os.environ))
 

@@ -41,6 +41,7 @@ from qtwisted.config.control import Control, ControlError, leading_number
 from qtwisted.config.fields import smtpd
 from qtwisted.model.reply import Reply
 from qtwisted.store.client import open_submission
+from qtwisted.system.ending import helped
 from qtwisted.system.interfaces import ipv4_addresses
 from qtwisted.wire.dialogue import CLOSE, DATA, Wait
 from qtwisted.wire.smtp_replies import NO_CONTROLS
@@ -230,7 +231,6 @@ def _turn_away(reply: Reply) -> int:
 
 def smtpd_main() -> None:
     """Run the program qmail-smtpd."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if helped(__doc__):
         sys.exit(0)
     sys.exit(serve(os.path.abspath(home_dir(os.environ)), os.environb, os.environ))

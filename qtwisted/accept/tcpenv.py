@@ -42,7 +42,7 @@ import time
 
 from qtwisted.config.control import leading_number
 from qtwisted.model.options import OptionError, getopt
-from qtwisted.system.ending import LATER, say
+from qtwisted.system.ending import LATER, helped, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,8 +155,7 @@ def info_in(answer: bytes) -> bytes:
 
 def main() -> int:
     """Run the program; the answer is the exit code."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if helped(__doc__):
         return 0
     return tcp_env([os.fsencode(word) for word in sys.argv])
 

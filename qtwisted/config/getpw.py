@@ -35,6 +35,7 @@ from qtwisted.config.accounts import Account, account
 from qtwisted.config.control import ControlError, fold
 from qtwisted.config.users import User, UserError
 from qtwisted.model import oserrors
+from qtwisted.system.ending import occupy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def main(argv: Sequence[str] | None = None, out: int = 1) -> int:
     arguments = (sys.argv if argv is None else argv)[1:]
     if not arguments:
         return 100
+    occupy()
     try:
         user = look_up(conf.load(conf.home_dir(os.environ)), os.fsencode(arguments[0]))
     except UserError as error:

@@ -30,6 +30,7 @@ from qtwisted.config import cdb, conf
 from qtwisted.config.control import fold, listed
 from qtwisted.config.replace import ReplaceError, replace
 from qtwisted.model import oserrors
+from qtwisted.system.ending import occupy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if (sys.argv if argv is None else argv)[1:] == ["--help"]:
         print(__doc__)
         return 0
+    occupy()
     os.umask(0o33)
     try:
         _run()

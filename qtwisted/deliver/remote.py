@@ -63,6 +63,7 @@ from qtwisted.deliver.host import reports
 from qtwisted.deliver.host.reports import Report
 from qtwisted.deliver.host.sending import Remote, controls
 from qtwisted.deliver.host.tcpto import Tcpto
+from qtwisted.system.ending import helped
 from qtwisted.trust.dns import Resolver
 from qtwisted.trust.nameservers import nameservers
 
@@ -126,14 +127,16 @@ def run(home: str, arguments: Sequence[bytes]) -> Report:
 
 def main() -> None:
     """Run as a program."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if helped(__doc__):
         return
     report = run(home_dir(os.environ), [os.fsencode(argument) for argument in sys.argv[1:]])
-    with FileIO(1, "w", closefd=False) as output:
-        left = memoryview(report.wire())
-        while left:
-            left = left[output.write(left) :]
+    try:
+        with FileIO(1, "w", closefd=False) as output:
+            left = memoryview(report.wire())
+            while left:
+                left = left[output.write(left) :]
+    except OSError:
+        pass  # nobody hears the report; qmail-rspawn takes that for a failure that may pass
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
 from fcntl import LOCK_EX, flock
+
+from qtwisted.system.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -89,11 +89,19 @@ def clean_pid(disk: Disk, now: float) -> None:
 def commands(fd: int) -> Iterator[bytes]:
     """Read commands with their final zeros; one that is too long is cut and so rejected."""
     held = b""
-    while data := os.read(fd, 4096):
+    while data := _read(fd):
         *complete, held = (held + data).split(b"\0")
         held = held[:COMMAND_MAX]
         for command in complete:
             yield command + b"\0"
+
+
+def _read(fd: int) -> bytes:
+    """Read what there is; nothing where nothing can be read any more."""
+    try:
+        return os.read(fd, 4096)
+    except OSError:
+        return b""
 
 
 def main() -> NoReturn:

@@ -15,11 +15,11 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import signal
 
 from qtwisted.model.envelope import Envelope, submission
 from qtwisted.model.submission import WAIT_FAILED, Result, result_of
 from qtwisted.store.client import fault
+from qtwisted.system.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -39,7 +39,6 @@ Files: HOME/control/qmqpservers; HOME is $QMAILHOME or /var/qmail.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 
@@ -48,6 +47,7 @@ from qtwisted.config.control import Control, ControlError
 from qtwisted.config.fields import qmqpservers
 from qtwisted.model.envelope import BAD_FORMAT, CUT_OFF, EnvelopeError
 from qtwisted.system.ending import helped
+from qtwisted.system.signals import signal
 from qtwisted.wire.dialogue import CLOSE, DATA, SEND
 from qtwisted.wire.netstring import netstring, size_of
 from qtwisted.wire.qmqp import Answered, QmqpClient

@@ -43,12 +43,12 @@ Files: HOME/queue, HOME/run/queue.sock; HOME is $QMAILHOME or /var/qmail.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 from qtwisted.model.envelope import EnvelopeError
 from qtwisted.store.client import DoorCall
 from qtwisted.system.ending import helped
+from qtwisted.system.signals import signal
 from qtwisted.wire.door import EnvelopeReader
 
 TYPE_CHECKING = False

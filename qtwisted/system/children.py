@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import signal
 from itertools import chain
+
+from qtwisted.system.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ class Crashed(Exception):
 
 def start(argv: Sequence[bytes], stdin: int = 0) -> int:
     """Start a program found by $PATH with ``stdin`` as its descriptor 0; give its pid, or raise OSError."""
+    if not argv[0]:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     actions = [(os.POSIX_SPAWN_DUP2, stdin, 0)] if stdin else []
     return os.posix_spawnp(argv[0], list(argv), os.environ, file_actions=actions, setsigdef=_SIGNALS)
 

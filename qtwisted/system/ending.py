@@ -103,11 +103,35 @@ def _write(held: bytearray) -> None:
 
 
 def helped(manual: str | None) -> bool:
-    """Print the manual page if that is all that was asked for; was it?"""
+    """Begin a program: see to its three descriptors, and print the manual page if that is all that was asked for;
+    was it?
+    """
+    occupy()
     if sys.argv[1:] != ["--help"]:
         return False
-    print((manual or "").strip())
+    page = (manual or "").strip().encode() + b"\n"
+    try:
+        while page:
+            page = page[os.write(1, page) :]
+    except OSError:
+        raise SystemExit(LATER) from None
     return True
+
+
+def occupy() -> None:
+    """Open the descriptors 0, 1 and 2 that are closed, lest the next file that we open become our input or output.
+
+    To read or write there is an error still, EBADF, as if they were closed.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDONLY if number else os.O_WRONLY)
+    if sys.stdin is None:
+        sys.stdin = os.fdopen(0, closefd=False)
+    if sys.stdout is None:
+        sys.stdout = os.fdopen(1, "w", closefd=False)
 
 
 def say(line: bytes, newline: bytes = b"\n") -> None:

@@ -160,7 +160,7 @@ class Program:
             return
         self._say_at = now + SAID_FOR
         try:
-            os.write(2, f"alert: cannot run {self._words[0]}: {trouble.strerror}\n".encode("utf-8", "backslashreplace"))
+            os.write(2, f"alert: cannot run {self._words[0]}: {trouble.strerror}\n".encode("utf-8", "replace"))
         except OSError:
             pass
 

@@ -12,7 +12,7 @@ A line that begins with ``alert:`` is entered as an alert, one with ``warning:``
 information. Control characters and bytes above 126 become question marks. Empty lines are left out. A line of
 more than 799 characters is entered in pieces; all but the first have a plus sign after the time.
 
-Exit code: 0 when standard input ends.
+Exit codes: 0 when standard input ends, 1 when it cannot be read.
 
 Files: ``/dev/log``, the socket of the system log.
 """
@@ -22,6 +22,8 @@ from __future__ import annotations
 import os
 import sys
 import time
+
+from qtwisted.system.ending import helped
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,10 +80,15 @@ def main() -> int:
     """Run the program."""
     import syslog
 
-    tag = sys.argv[1] if len(sys.argv) > 1 else "splogger"
+    if helped(__doc__):
+        return 0
+    tag = sys.argv[1].encode("utf-8", "replace").decode() if len(sys.argv) > 1 else "splogger"
     facility = facility_of(sys.argv[2]) if len(sys.argv) > 2 else MAIL
     syslog.openlog(tag, 0, facility << 3)
-    pump(lambda: os.read(0, 8192), time.time, syslog.syslog)
+    try:
+        pump(lambda: os.read(0, 8192), time.time, syslog.syslog)
+    except OSError as error:
+        raise SystemExit(f"splogger: fatal: unable to read input: {error.strerror}") from None
     return 0
 
 

@@ -17,9 +17,9 @@ Rules this file keeps:
 from __future__ import annotations
 
 import os
-import signal
 
 from qtwisted.model.frozen import NamedTuple
+from qtwisted.system.signals import signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

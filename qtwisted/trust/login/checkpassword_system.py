@@ -33,6 +33,7 @@ import sys
 import time
 
 from qtwisted.config.accounts import account
+from qtwisted.system.ending import helped
 from qtwisted.trust.login import crypts, pam
 from qtwisted.trust.login.checkpassword import LATER, Credentials, Failed, User, serve
 
@@ -96,8 +97,7 @@ def shadow(login: bytes, today: float) -> bytes | None:
 
 def main() -> int:
     """Run the program."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if helped(__doc__):
         return 0
     return serve([os.fsencode(word) for word in sys.argv], check)
 

@@ -30,6 +30,7 @@ import os
 import sys
 
 from qtwisted.config.conf import home_dir
+from qtwisted.system.ending import helped
 from qtwisted.trust.login import crypts, passwords
 from qtwisted.trust.login.checkpassword import LATER, Credentials, Failed, User, serve
 
@@ -47,8 +48,7 @@ def check(credentials: Credentials) -> User | None:
 
 def main() -> int:
     """Run the program."""
-    if sys.argv[1:] == ["--help"]:
-        print(__doc__)
+    if helped(__doc__):
         return 0
     return serve([os.fsencode(word) for word in sys.argv], check)
 

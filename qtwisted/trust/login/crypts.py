@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hmac
 
 #: libxcrypt of today and of yesterday; where there is none, the C library has it
 _LIBRARIES = ("libcrypt.so.1", "libcrypt.so.2", None)
@@ -22,6 +21,8 @@ def matches(password: bytes, hashed: bytes | None) -> bool:
     # a hash that is locked or unknown makes none that begins so, nor one that is its own
     if made is None or made.startswith(b"*") or not hashed:
         return False
+    import hmac  # slow to load, and needed by those only who come so far
+
     return hmac.compare_digest(made, hashed)
 
 
