@@ -1,4 +1,4 @@
-# make run     try it out: receives mail on 127.0.0.1 port 2525, Ctrl-C ends it
+# make run     try it out: SMTP on 127.0.0.1 port 2525, QMTP on port 2209, Ctrl-C ends it
 # make test    run every test
 # make style   the checks of style, types and imports alone
 #

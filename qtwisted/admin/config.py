@@ -13,7 +13,8 @@ qmails and root, with the groups qmail and nofiles. They must exist, or be creat
 (groupadd and useradd). Mail for postmaster, mailer-daemon and root goes to the alias user.
 
 Run by anybody else, or with ``--user NAME``, it makes a home of one user: every process runs as that user,
-and mail for every local address arrives in DIR/mail/Maildir/. SMTP is received on port 2525 of 127.0.0.1.
+and mail for every local address arrives in DIR/mail/Maildir/. On 127.0.0.1 SMTP is received on port 2525 and QMTP
+on port 2209.
 
 Nothing that exists is overwritten: if DIR holds any part of a home already, qmail-config says so and does
 nothing.
@@ -61,7 +62,7 @@ USERS = {
 """The users that ``--create-users`` makes, with their groups (INSTALL.ids)."""
 
 ALIASES = ("postmaster", "mailer-daemon", "root")
-LISTEN = "smtp tcp:2525:interface=127.0.0.1"
+LISTEN = ("smtp tcp:2525:interface=127.0.0.1", "qmtp tcp:2209:interface=127.0.0.1")
 
 
 class Refused(Exception):
@@ -154,8 +155,9 @@ class Home:
         self.say(NOW_REFUSES.format(" and ".join(hosts)))
         self.say(CHANGE_BOTH)
         if self.single is not None:
-            self.say(f"Putting {LISTEN} into control/listen...")
-            self.put("control/listen", LISTEN + "\n")
+            for line in LISTEN:
+                self.say(f"Putting {line} into control/listen...")
+            self.put("control/listen", "".join(line + "\n" for line in LISTEN))
 
     def names_of_this_machine(self) -> list[str]:
         """The host, and localhost, each as it is and as qmail-inject completes it."""

@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 LONGEST_FIRST_LINE = 120
 """Kernels before 5.1 cut the first line of a script at 127 bytes."""
 
+GUARD = """\
+#!/bin/sh
+''':'
+[ -d /proc/self/fd/0 ] && exit {code}
+[ -d /proc/self/fd/1 ] && exit {code}
+exec '{interpreter}' -ISs "$0" "$@"
+'''
+"""
+"""The shell runs this; to Python it is a string. No Python starts with a directory as descriptor 0 or 1."""
+GUARDED = {"qtwisted.store.queue": 54}
+"""Programs whose callers rely on the exit code for descriptors that cannot be read."""
+
 BODY = """\
 import os
 import sys
@@ -70,6 +82,8 @@ def script(home: str, module: str, function: str, interpreter: str = sys.executa
     """
     found = import_path() if path is None else list(path)
     body = BODY.format(home=home, path=found, module=module, function=function)
+    if module in GUARDED and "'" not in interpreter:
+        return GUARD.format(code=GUARDED[module], interpreter=interpreter) + body
     first = f"#!{interpreter} -ISs\n"
     if len(first) <= LONGEST_FIRST_LINE and " " not in interpreter:
         return first + body

@@ -77,9 +77,17 @@ class Lifeline:
         wanted = f"pipe:[{self._inode}]"
         directory = f"/proc/{pid}/fd"
         try:
-            return any(os.readlink(f"{directory}/{fd}") == wanted for fd in os.listdir(directory))
+            return any(_target(f"{directory}/{fd}") == wanted for fd in os.listdir(directory))
         except OSError:
             return False  # it has just ended, or is not ours to look into
+
+
+def _target(link: str) -> str:
+    """What a link in /proc leads to; empty if it has just been closed, which says nothing about the others."""
+    try:
+        return os.readlink(link)
+    except OSError:
+        return ""
 
 
 def _command(pid: str) -> str:

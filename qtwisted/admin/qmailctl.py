@@ -29,6 +29,7 @@ from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import Screen
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
+from qtwisted.system.ending import occupy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,6 +118,7 @@ def perform(words: Sequence[str], home: str, screen: Screen) -> int:
 
 def main() -> int:
     """Run the program."""
+    occupy()
     words = sys.argv[1:]
     argument = None
     if words and words[0].startswith("--home"):

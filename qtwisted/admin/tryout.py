@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 HOST = "localhost.localdomain"
 NOBODY = "nobody"
+PORTS = {"smtp": "2525", "qmtp": "2209"}
+"""Where control/listen does not say."""
 GUIDE = """\
 The mail system is about to start; Ctrl-C ends it. Any of these sends a message:
 
@@ -41,6 +43,10 @@ The mail system is about to start; Ctrl-C ends it. Any of these sends a message:
   swaks --server 127.0.0.1:{port} --from you@example.com --to me@{host}
   printf 'Subject: hello\\n\\nIt works.\\n' | curl --crlf --mail-from you@example.com --mail-rcpt me@{host} \
 -T - smtp://127.0.0.1:{port}
+  python3 -c 'import socket; net = lambda text: b"%d:%b," % (len(text), text); \
+connection = socket.create_connection(("127.0.0.1", {qmtp_port})); \
+connection.sendall(net(b"\\nSubject: hello\\n\\nIt works.\\n") + net(b"you@example.com") + net(net(b"me@{host}"))); \
+print(connection.recv(100))'
   printf 'To: me\\nSubject: hello\\n\\nIt works.\\n' | {shown}/bin/sendmail -t
 
 Each arrives as a file in {shown}/mail/Maildir/new/, whatever stands before @{host}.
@@ -145,13 +151,13 @@ def make_home(home: str) -> None:
         raise Trouble(f"cannot make the home {home}")
 
 
-def port_of(home: str) -> str:
-    """The SMTP port in control/listen, for the guide."""
+def port_of(home: str, service: str) -> str:
+    """The port of a service in control/listen, for the guide."""
     for entry in Control(home).list("listen") or ():
         words = entry.decode("ascii", "replace").split(":")
-        if words[0].startswith("smtp") and len(words) > 1:
+        if words[0].startswith(service) and len(words) > 1:
             return words[1]
-    return "2525"
+    return PORTS[service]
 
 
 def serve(home: str, shown: str) -> None:
@@ -159,7 +165,8 @@ def serve(home: str, shown: str) -> None:
     from twisted.scripts.twistd import run
 
     me = (Control(home).me() or b"localhost").decode("ascii", "replace")
-    say(GUIDE.format(port=port_of(home), host=me, shown=shown))
+    ports = {"port": port_of(home, "smtp"), "qmtp_port": port_of(home, "qmtp")}
+    say(GUIDE.format(**ports, host=me, shown=shown))
     sys.argv = ["twistd", "-n", "--pidfile=", "qmail", "--home", home]
     run()  # type: ignore[no-untyped-call]
 

@@ -17,6 +17,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.trial.unittest import SkipTest, TestCase
 
 import qtwisted
+from test.kit.addresses import own_address
 from test.kit.dnsserver import DnsServer
 from test.kit.names import Names
 from test.kit.smtp_peer import CLOSE, Script, ScriptedServer
@@ -237,8 +238,8 @@ class DnsTests(ProgramCase):
         self.control("resolvers", f"127.0.0.1:{server.start()}")
         self.addCleanup(server.stop)
         self.names.add("me.test", "A", "127.0.0.1")
-        self.names.add("a.test", "A", "127.0.77.1")
-        self.names.add("b.test", "A", "127.0.77.2")
+        self.names.add("a.test", "A", own_address(77))
+        self.names.add("b.test", "A", own_address(78))
 
     def mx(self, name: str, *exchangers: str) -> None:
         """Let a domain have exchangers."""
@@ -250,8 +251,8 @@ class DnsTests(ProgramCase):
 
     async def test_exchangers(self) -> None:
         """Exchangers are tried in turn, better ones than this host only; without any, the host itself."""
-        self.serve(25, "127.0.77.2")
-        accepted = b"r\0K127.0.77.2 accepted message.\nRemote host said: 250 done\n\0"
+        self.serve(25, own_address(78))
+        accepted = f"r\0K{own_address(78)} accepted message.\nRemote host said: 250 done\n\0".encode()
         self.mx("down.test", "10 a.test.", "20 b.test.")
         self.mx("other.test", "10 b.test.", "20 me.test.")
         self.mx("doubt.test", "10 broken.test.", "20 b.test.")

@@ -79,7 +79,8 @@ class Originals:
 
     def _ours(self, program: str) -> list[str]:
         """The command line of our program, without its arguments."""
-        call = f"import sys; sys.argv[0] = {program!r}; import qtwisted.{MODULES[program]} as ours; sys.exit(ours.main())"
+        module = f"qtwisted.{MODULES[program]}"
+        call = f"import sys; sys.argv[0] = {program!r}; import {module} as ours; sys.exit(ours.main())"
         return [sys.executable, "-P", "-c", call]
 
     def _call(self, words: list[str], data: bytes, file: str, more: Mapping[str, str]) -> Outcome:

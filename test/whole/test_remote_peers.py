@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
+from test.kit.addresses import own_address
 from test.kit.homes import SingleHome
 from test.kit.running import wait_until
 from test.kit.world_outside import SINK, SOURCE, Forwarder, SmtpSink, name_server
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 HERE, THERE = "here.example", "there.example"
 #: addresses of our own, since tests may run side by side and port 25 is wanted
-_NET = f"127.{100 + os.getpid() // 250 % 100}.{os.getpid() % 250}"
-THEIR_ADDRESS, DEAD_ADDRESS, OUR_ADDRESS = f"{_NET}.2", f"{_NET}.3", f"{_NET}.4"
+THEIR_ADDRESS, DEAD_ADDRESS, OUR_ADDRESS = own_address(2), own_address(3), own_address(4)
 NAMES = (
     f"{THERE} MX 10 mx.{THERE}.",
     f"mx.{THERE} A {THEIR_ADDRESS}",

@@ -1,4 +1,4 @@
-"""Our servers under the super-servers people have: tcpserver (Debian's ucspi-tcp) and inetd (openbsd-inetd)."""
+"""Our servers under the super-servers people have: tcpserver (Debian's ucspi-tcp), inetd (openbsd-inetd), systemd."""
 
 from __future__ import annotations
 
@@ -13,9 +13,14 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.config.control import Control
 from qtwisted.config.tcprules import Rules, tcprules
+from test.kit.addresses import free_port, is_listened_to, own_address
+from test.kit.fronts import receive_all
 from test.kit.homes import SingleHome, scratch
+from test.kit.packages import qmqp_package, qmtp_package
 from test.kit.running import wait_until
 
+#: where those listen who cannot be told to take any port
+HERE = own_address(20)
 RECIPIENT = "who@test.example"
 MESSAGE = "Subject: x\n\nbody\n"
 NOT_ROOT = None if os.geteuid() == 0 else "needs root, to answer on port 113"
@@ -23,7 +28,8 @@ NOT_ROOT = None if os.geteuid() == 0 else "needs root, to answer on port 113"
 
 def missing(*programs: str) -> str | None:
     """Say which Debian package is missing; None if none is."""
-    packages = {"tcpserver": "ucspi-tcp", "tcprules": "ucspi-tcp", "inetd": "openbsd-inetd"}
+    packages = {"systemd-socket-activate": "systemd", "tcpserver": "ucspi-tcp", "tcprules": "ucspi-tcp",
+                "inetd": "openbsd-inetd"}
     lacking = sorted({packages[name] for name in programs if shutil.which(name, path=search_path()) is None})
     return f"not installed: {' '.join(lacking)}" if lacking else None
 
@@ -31,13 +37,6 @@ def missing(*programs: str) -> str | None:
 def search_path() -> str:
     """Where servers are, too."""
     return f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
-
-
-def free_port(address: str) -> int:
-    """A port nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
 
 
 class SuperServerCase(SynchronousTestCase):
@@ -131,48 +130,95 @@ class InetdTests(SuperServerCase):
 
     def server(self, *command: str) -> int:
         """Start inetd with one service; give its port."""
-        port = free_port("127.0.0.1")
+        port = free_port(HERE)
         user = "nobody" if self.home.user is not None else os.environ.get("USER", str(os.getuid()))
         table = f"{self.home.place}/inetd.conf"
         tcp_env = self.home.program("tcp-env")
         with open(table, "w", encoding="ascii") as file:
-            file.write(f"127.0.0.1:{port} stream tcp nowait {user} {tcp_env} tcp-env {' '.join(command)}\n")
+            file.write(f"{HERE}:{port} stream tcp nowait {user} {tcp_env} tcp-env {' '.join(command)}\n")
         os.chmod(table, 0o644)
         self.launch("inetd", "-i", "-E", table)
-        wait_until(lambda: self.listens(port), "inetd")
+        wait_until(lambda: is_listened_to(HERE, port), "inetd")
         return port
-
-    def listens(self, port: int) -> bool:
-        """Is somebody there? Asked of the kernel, so that no service is started for it."""
-        with open("/proc/net/tcp", encoding="ascii") as file:
-            return any(f"0100007F:{port:04X} 00000000:0000 0A" in line for line in file)
 
     def test_mail(self) -> None:
         """The ends of the connection are in the Received field; nobody answers for the user, so none is shown."""
-        self.send(self.server("-t5", self.home.program("qmail-smtpd")))
-        name = socket.getnameinfo(("127.0.0.1", 0), 0)[0].lower()
-        expected = f"from {name} (HELO client.example) (127.0.0.1) by {name} with SMTP"
-        if name == "127.0.0.1":
-            expected = "from unknown (HELO client.example) (127.0.0.1) by 127.0.0.1 with SMTP"
+        self.send(self.server("-t5", self.home.program("qmail-smtpd")), address=HERE)
+        name = socket.getnameinfo((HERE, 0), 0)[0].lower()
+        known = "unknown" if name == HERE else name
+        expected = f"from {known} (HELO client.example) ({HERE}) by {name} with SMTP"
         self.assertEqual(self.received(), expected)
 
     def test_relayclient(self) -> None:
         """RELAYCLIENT from the command line in inetd.conf counts."""
         self.home.control("rcpthosts", "test.example\n")
         port = self.server("-R", "/usr/bin/env", "RELAYCLIENT=@test.example", self.home.program("qmail-smtpd"))
-        self.send(port, to="a@b.example")
-        self.assertIn("(127.0.0.1)", self.received())
+        self.send(port, to="a@b.example", address=HERE)
+        self.assertIn(f"({HERE})", self.received())
 
     def test_variables(self) -> None:
         """Programs find all variables of tcp-environ(5)."""
         port = self.server("-R", "/bin/sh", "-c", "env")
-        with socket.create_connection(("127.0.0.1", port), 60) as client:
+        with socket.create_connection((HERE, port), 60, ("127.0.0.1", 0)) as client:
             found = dict(line.split("=", 1) for line in client.makefile().read().splitlines() if line[:3] == "TCP")
             here = client.getsockname()[1]
         self.assertEqual(found["TCPREMOTEPORT"], str(here))
         self.assertEqual(found["TCPLOCALPORT"], str(port))
-        self.assertEqual((found["TCPREMOTEIP"], found["TCPLOCALIP"]), ("127.0.0.1", "127.0.0.1"))
+        self.assertEqual((found["TCPREMOTEIP"], found["TCPLOCALIP"]), ("127.0.0.1", HERE))
         self.assertNotIn("TCPREMOTEINFO", found)
+
+
+class SystemdTests(SuperServerCase):
+    """All servers on sockets with Accept=yes and StandardInput=socket, as systemd-socket-activate has them."""
+
+    skip = missing("systemd-socket-activate")
+
+    def server(self, *command: str) -> int:
+        """Listen for one service; give its port."""
+        port = free_port(HERE)
+        self.launch("systemd-socket-activate", "--inetd", "-a", "-l", f"{HERE}:{port}", *command)
+        wait_until(lambda: is_listened_to(HERE, port), "the socket")
+        return port
+
+    def talk(self, port: int, data: bytes) -> bytes:
+        """Say something and no more, and read the answer to its end."""
+        with socket.create_connection((HERE, port), 60) as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            return receive_all(client)
+
+    def test_smtp(self) -> None:
+        """qmail-smtpd takes mail from a client of whom it knows nothing, and behind tcp-env it knows the address."""
+        self.send(self.server(self.home.program("qmail-smtpd")), address=HERE)
+        self.assertEqual(self.received(), "from unknown (HELO client.example) (unknown) by unknown with SMTP")
+        port = self.server(self.home.program("tcp-env"), "-R", self.home.program("qmail-smtpd"))
+        self.send(port, address=HERE)
+        wait_until(lambda: len(self.home.names()) == 2, "the other message")
+        self.assertEqual(len([text for text in self.home.mailbox() if f"({HERE})".encode() in text]), 1)
+
+    def test_packages(self) -> None:
+        """qmail-qmtpd and qmail-qmqpd take packages."""
+        port = self.server(self.home.program("qmail-qmtpd"))
+        answer = self.talk(port, qmtp_package(b"\nS: x\n\nby QMTP\n", b"s@x", (RECIPIENT.encode(),)))
+        self.assertRegex(answer, rb"^\d+:Kok ")
+        port = self.server(self.home.program("qmail-qmqpd"))
+        answer = self.talk(port, qmqp_package(b"S: x\n\nby QMQP\n", b"s@x", (RECIPIENT.encode(),)))
+        self.assertRegex(answer, rb"^\d+:Kok ")
+        wait_until(lambda: len(self.home.names()) == 2, "two messages")
+
+    def test_pop3(self) -> None:
+        """qmail-popup, a password program and qmail-pop3d serve a mailbox."""
+        self.send(self.running.port())
+        wait_until(self.home.names, "the message")
+        program = f"{self.home.place}/anybody"
+        with open(program, "w", encoding="ascii") as file:
+            file.write(f'#!/bin/sh\ncat <&3 >/dev/null\ncd {self.home.path}/mail && exec "$@"\n')
+        os.chmod(program, 0o755)
+        port = self.server(self.home.program("qmail-popup"), "pop.example", program,
+                           self.home.program("qmail-pop3d"), "Maildir")
+        # a message of this very second is for the next session
+        said = b"USER me\r\nPASS x\r\nSTAT\r\nQUIT\r\n"
+        wait_until(lambda: b"+OK 1 " in self.talk(port, said), "the message listed")
 
 
 class TcpEnvTests(SynchronousTestCase):
@@ -187,7 +233,7 @@ class TcpEnvTests(SynchronousTestCase):
         return subprocess.run([self.home.program("tcp-env"), *words], stdin=descriptor, capture_output=True,
                               env={"PATH": os.defpath, **more}, timeout=60, check=False)  # type: ignore[call-overload]
 
-    def connection(self, address: str = "127.0.0.1") -> tuple[socket.socket, socket.socket]:
+    def connection(self, address: str = HERE) -> tuple[socket.socket, socket.socket]:
         """Make a connection: our client, and the server's end of it."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with socket.create_server((address, 0), family=family) as listener:
@@ -229,21 +275,21 @@ class TcpEnvTests(SynchronousTestCase):
             (b"25 , 4000 : ERROR : NO-USER\r\n", ""),
             (b"no end", "unset"),
         ):
-            asked = self.ident("127.113.0.1", answer)
-            self.assertEqual(self.info("127.113.0.1", "-t20"), wanted)
+            asked = self.ident(own_address(21), answer)
+            self.assertEqual(self.info(own_address(21), "-t20"), wanted)
             self.assertEqual(asked, [b"%d , %d\r\n" % self.ports])
 
     test_ident.skip = NOT_ROOT  # type: ignore[attr-defined]
 
     def test_nobody_answers(self) -> None:
         """Where nobody answers, or nobody is asked, there is no variable."""
-        self.assertEqual(self.info("127.113.0.2"), "unset")
-        self.assertEqual(self.info("127.113.0.2", "-R"), "unset")
+        self.assertEqual(self.info(own_address(22)), "unset")
+        self.assertEqual(self.info(own_address(22), "-R"), "unset")
 
     def test_timeout(self) -> None:
         """An answer is waited for as long as -t says; the last of -r and -R counts."""
-        with socket.create_server(("127.113.0.3", 113)):
-            self.assertEqual(self.info("127.113.0.3", "-R", "-r", "-t", "1"), "unset")
+        with socket.create_server((own_address(23), 113)):
+            self.assertEqual(self.info(own_address(23), "-R", "-r", "-t", "1"), "unset")
 
     test_timeout.skip = NOT_ROOT  # type: ignore[attr-defined]
 

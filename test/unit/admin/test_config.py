@@ -73,7 +73,7 @@ class SingleTests(Fixture):
             "me": "mail.a.b.example\n", "defaultdomain": "a.b.example\n", "plusdomain": "b.example\n",
             "locals": "mail.a.b.example\nlocalhost\nlocalhost.a.b.example\n",
             "rcpthosts": "mail.a.b.example\nlocalhost\nlocalhost.a.b.example\n",
-            "listen": "smtp tcp:2525:interface=127.0.0.1\n"})
+            "listen": "smtp tcp:2525:interface=127.0.0.1\nqmtp tcp:2209:interface=127.0.0.1\n"})
         for name in os.listdir(f"{self.home}/control"):
             self.assertEqual(stat.S_IMODE(os.stat(f"{self.home}/control/{name}").st_mode), 0o644)
 
