@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.deliver.user.shares import PUT_OFF
 from test.kit.lspawn import OF_THE_SHELL, VARIABLES, Lspawn, program
 from test.kit.running import wait_until
+from test.kit.speed import is_done_within
 from test.kit.world import NOT_ROOT, QMAIL, ROLES, World
 
 TEXT = b"Subject: for you only\n\nbody\n"
@@ -46,9 +46,11 @@ class HostileUserTests(SynchronousTestCase):
 
     def others_are_fine(self, within: float = 5.0) -> None:
         """Assert that mail for others is delivered as always."""
-        began_at = time.monotonic()
-        self.assertEqual(self.lspawn.deliver(b"0/1", b"me@h"), b"Kdid 1+0+0\n")
-        self.assertLess(time.monotonic() - began_at, within)
+        def deliver() -> None:
+            """Deliver to somebody else."""
+            self.assertEqual(self.lspawn.deliver(b"0/1", b"me@h"), b"Kdid 1+0+0\n")
+
+        self.assertTrue(is_done_within(within, deliver))
 
     # What a program finds
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from twisted.trial.unittest import SynchronousTestCase
 
 from test.kit.pop3 import Place, lines, put, read_all
+from test.kit.running import wait_until
 
 POP3D = "qtwisted.accept.pop3d"
 MANY = 100000
@@ -87,17 +88,18 @@ class MailboxTests(SynchronousTestCase):
         self.assertEqual(ended.said, lines(b"+OK ", b"+OK ", first, b"2 " + long.encode(), b".", b"+OK " + first))
 
     def test_p09_many(self) -> None:
-        """100,000 messages: login within 5 seconds, less than 200 bytes of memory for each."""
+        """100,000 messages: login within 5 seconds (of the processor, which others use as well), less than 200 bytes
+        of memory for each.
+        """
         empty = Session(self, self.place)
         few = empty.peak()
         empty.say(b"QUIT\r\n")
         empty.rest()
         fill(f"{self.maildir}/new", MANY)
-        began_at = time.monotonic()
         session = Session(self, self.place)
         session.say(b"STAT\r\n")
         self.assertEqual(session.until(b"\n"), b"+OK %d 0\r\n" % MANY)
-        self.assertLess(time.monotonic() - began_at, 5)
+        self.assertLess(session.used_time() / os.sysconf("SC_CLK_TCK"), 5)
         self.assertLess((session.peak() - few) * 1024 / MANY, 200)
         session.say(b"UIDL\r\n")
         self.assertEqual(session.until(b"\r\n.\r\n").count(b"\r\n"), MANY + 2)
@@ -222,19 +224,21 @@ class Session:
         return int(found[1])
 
     def wait_until_blocked(self) -> None:
-        """Wait until what has come to us does not grow any more."""
-        poll = select.poll()
-        poll.register(self.process.stderr, select.POLLIN)
-        before = -1
-        while (now := self.used_time()) != before:
-            before = now
-            poll.poll(300)
+        """Wait until it sleeps though there is something for us to read: it waits for us then."""
+        wait_until(lambda: self.is_sent_something() and self.facts()[0] == "S", "the program to sleep")
+
+    def is_sent_something(self) -> bool:
+        """Is there anything to read?"""
+        return bool(select.select([self.ours], [], [], 0)[0])
+
+    def facts(self) -> list[str]:
+        """What the kernel knows of the process, from its state on."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
+            return file.read().rpartition(")")[2].split()
 
     def used_time(self) -> int:
-        """Say how much time of the processor it has used."""
-        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
+        """Say how much time of the processor it has used, in ticks."""
+        return int(self.facts()[11]) + int(self.facts()[12])
 
     def end(self) -> None:
         """Go away; the program ends."""

@@ -1,4 +1,4 @@
-"""A mailing list as people kept them in .qmail files: each subscriber has a sender of his own, who hears of his bounces.
+"""A mailing list as people kept them in .qmail files: each subscriber has a sender of his own, who gets his bounces.
 
 The list is on one system, its subscribers on another one, and both are real.
 """
@@ -76,7 +76,7 @@ class ListTests(SynchronousTestCase):
         """With -owner alone all bounces come to one address, and none to who wrote."""
         self.write(self.lists, ".qmaillist-owner", "./owner\n")
         self.post()
-        wait_until(lambda: self.read("owner").count("\nTo: list-owner@lists.example\n") == 2, "two bounces")
+        wait_until(lambda: self.read("owner").count("\nTo: list-owner@lists.example\n") == 2, "both bounces")
         wait_until(self.far.names, "the message")
         self.assertEqual(self.senders(self.far), ["Return-Path: <list-owner@lists.example>"])
         wait_until(lambda: not self.lists.queued() and not self.far.queued(), "the end of everything")

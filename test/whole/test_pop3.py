@@ -253,14 +253,14 @@ class SingleTests(FrontCase):
         self.assertEqual(self.refused("apop", digest), FAILED)
 
     def test_refusals(self) -> None:
-        """A wrong password and an unknown login get the same words after the same time."""
-        times = []
+        """A wrong password and an unknown login get the same words, and neither at once.
+
+        That the time tells nothing is seen where a test has the clock in its hands (test_a07_equal_times).
+        """
         for login, password in (("me", "x"), ("you", SECRET)):
             began_at = time.monotonic()
             self.assertEqual(self.refused(login, password), FAILED)
-            times.append(round(time.monotonic() - began_at))
-        self.assertEqual(times[0], times[1])
-        self.assertGreaterEqual(times[0], 1)
+            self.assertGreater(time.monotonic() - began_at, 0.9)
 
     def test_password_changes(self) -> None:
         """A new password counts at once, the old one no longer."""

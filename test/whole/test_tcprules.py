@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import poplib
+import select
 import smtplib
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from test.kit.code import code
 from test.kit.homes import SingleHome
+from test.kit.speed import TRIES
 
 TABLE = """\
 1.0.0.127.in-addr.arpa PTR Host.good.example.
@@ -105,15 +107,20 @@ class RulesTests(SynchronousTestCase):
         mute.bind(("127.0.0.1", 0))
         self.home.control("resolvers", f"127.0.0.1:{mute.getsockname()[1]}\n")
         self.start("=.good.example:allow\n127.0.0.8:allow\n")
+        mute.settimeout(60)
+        self.assertIn(True, (self.overtaken(mute) for _ in range(TRIES)))
+
+    def overtaken(self, mute: socket.socket) -> bool:
+        """Have a client wait for its name; is another one served meanwhile, unless the machine stalls?"""
+        begun = time.monotonic()
         with socket.create_connection(("127.0.0.1", self.port), 60, ("127.0.0.1", 0)) as waiting:
-            mute.settimeout(60)
             mute.recv(512)
-            begun = time.monotonic()
-            for _ in range(20):
+            for _ in range(3):
                 self.client("127.0.0.8").quit()
-            self.assertLess(time.monotonic() - begun, 4)
+            is_first = not select.select([waiting], [], [], 0)[0]
             self.assertEqual(waiting.recv(4), b"220 ")
-            self.assertGreater(time.monotonic() - begun, 4)
+            self.assertGreater(time.monotonic() - begun, 4.9)
+        return is_first
 
     def fetching(self, address: str) -> bytes:
         """Connect by POP3; give the first line."""

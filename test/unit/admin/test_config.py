@@ -205,9 +205,17 @@ class LauncherTests(SynchronousTestCase):
 
     def test_isolated(self) -> None:
         """The interpreter is told to ignore environment, site and working directory."""
-        text = launchers.script("/h", "qtwisted.store.queue", "main", "/usr/bin/python3")
+        text = launchers.script("/h", "qtwisted.store.qmqpc", "main", "/usr/bin/python3")
         self.assertEqual(text.splitlines()[0], "#!/usr/bin/python3 -ISs")
         compile(text, "launcher", "exec")
+
+    def test_guard(self) -> None:
+        """qmail-queue looks at its descriptors before there is any Python, which would not start."""
+        text = launchers.script("/h", "qtwisted.store.queue", "main", "/usr/bin/python3")
+        compile(text, "launcher", "exec")
+        lines = text.splitlines()
+        self.assertEqual((lines[0], lines[2][-7:]), ("#!/bin/sh", "exit 54"))
+        self.assertEqual(lines[4], "exec '/usr/bin/python3' -ISs \"$0\" \"$@\"")
 
     def test_long_interpreter(self) -> None:
         """An interpreter whose path is too long for a first line is started by way of the shell."""
