@@ -68,7 +68,8 @@ class ListTests(SynchronousTestCase):
             self.assertEqual(self.senders(home), [f"Return-Path: <list-owner-{name}@lists.example>"])
         bounced = self.read("bounced")
         self.assertIn("\n<bad@far.example>:\nnobody of that name\n", bounced)
-        self.assertIn("\n<lost@nowhere.example>:\n127.0.0.1 does not like recipient.\nRemote host said: 553 ", bounced)
+        refusal = "\n<lost@nowhere.example>:\n127.0.0.1 does not like recipient.\nRemote host said: 553 "
+        self.assertIn(refusal, bounced)
         self.assertEqual(self.read("owner"), "")
         wait_until(lambda: not self.lists.queued() and not self.far.queued(), "the end of everything")
 
