@@ -8,6 +8,7 @@ about a program lie in docs/formats, with the section in the name.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -42,7 +43,9 @@ def formatted(name: str, number: str, text: str) -> bytes:
     """Format one page; an error in it ends the program."""
     settings = {"report_level": 2, "halt_level": 2, "input_encoding": "unicode"}
     made = publish_string(with_facts(name, number, text), writer="manpage", settings_overrides=settings)
-    return made if isinstance(made, bytes) else made.encode()
+    page = made if isinstance(made, bytes) else made.encode()
+    # docutils writes a section of its own from the title, which says what ours says, but not what for
+    return re.sub(rb"(?m)^\.SH Name\n.* \\- *\n", b"", page)
 
 
 def main(argv: list[str]) -> int:

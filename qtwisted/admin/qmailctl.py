@@ -11,8 +11,8 @@ help`` lists the commands; ``qmailctl help COMMAND`` tells the words of one.
 On a terminal its output is coloured and cut to the width; anywhere else it is plain and does not change between
 versions. Commands that print much have ``--json`` for one JSON value a line.
 
-Exit codes: 0 done; 1 it looked, and something is wrong or was not found; 100 wrong usage, or refused; 111 trouble with
-the system.
+Exit codes: 0 done; 1 it looked, and something is wrong or was not found; 100 wrong usage, or refused; 111 trouble
+with the system.
 
 Files: HOME/control, HOME/queue and HOME/run; HOME is DIR, else $QMAILHOME, else /var/qmail.
 """
@@ -81,7 +81,7 @@ def find(name: str) -> Command:
 
 
 def load(command: Command) -> Any:
-    """The module of a command, which has ``arguments(name, parser)`` and ``run(name, options, home, screen) -> int``."""
+    """The module of a command: it has ``arguments(name, parser)`` and ``run(name, options, home, screen) -> int``."""
     return import_module(f"qtwisted.admin.ctl.{command.module}")
 
 

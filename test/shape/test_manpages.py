@@ -29,6 +29,8 @@ class ManPageTests(SynchronousTestCase):
         page = (room / "man1/forward.1").read_text()
         self.assertIn("forward \\- send a message on", page)
         self.assertIn(".SH EXIT CODES", page)
+        for path in room.glob("man*/*"):
+            self.assertEqual(path.read_text().upper().count("\n.SH NAME\n"), 1, path)
 
     def test_references(self) -> None:
         """What a page or the guide refers to as NAME(SECTION) is a page of ours, or one of the system's."""
