@@ -155,16 +155,21 @@ class Master(Service):
     def _make_units(self, around: Surroundings) -> None:
         """Put together all units but the log: the door, those who deliver, and the fronts."""
         run = os.path.join(self.home, "run")
-        door = {}
-        for name, socket_name in roles.DOOR_SOCKETS.items():
-            listener = sockets.listen_unix(run, socket_name, 0o666)
-            door[name] = listener.detach()
-            self._held.append(door[name])
+        door = self._listen(run, roles.DOOR_SOCKETS, 0o666)
         self._units["door"] = Unit("door", around, roles.unit("door"), door, {})
+        control = self._listen(run, roles.SEND_SOCKETS, 0o600)
         options = {"default_delivery": self._default_delivery, "remote_width": "2"}
-        self._units["send"] = Unit("send", around, roles.unit("send"), {}, options)
+        self._units["send"] = Unit("send", around, roles.unit("send"), control, options)
         self._units["send"].on_rest = self._send_rests
         self._make_fronts(around)
+
+    def _listen(self, run: str, names: Mapping[str, str], mode: int) -> dict[str, int]:
+        """Make UNIX sockets of these names; gives their descriptors by what the role calls them."""
+        opened = {}
+        for name, socket_name in names.items():
+            opened[name] = sockets.listen_unix(run, socket_name, mode).detach()
+            self._held.append(opened[name])
+        return opened
 
     def _make_fronts(self, around: Surroundings) -> None:
         """Put together those who serve the ports."""

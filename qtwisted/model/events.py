@@ -92,6 +92,23 @@ class Exiting(Event):
     words = b"status: exiting"
 
 
+class Paused(Event):
+    """An administrator has stopped the start of deliveries.
+
+    Unlike 1.02: ``qmailctl pause`` does this, and qmail-send says so; a stopped process could not.
+    """
+
+    __slots__ = ()
+    words = b"qmailctl: paused: no delivery starts until cont"
+
+
+class WentOn(Event):
+    """An administrator lets deliveries start again."""
+
+    __slots__ = ()
+    words = b"qmailctl: going on"
+
+
 # The life of a message
 
 

@@ -101,6 +101,11 @@ class Arrivals:
         self.scan_at = seconds()
         self.sweep_at: float | None = None
 
+    @property
+    def waiting(self) -> int:
+        """How many messages are known by number only."""
+        return len(self._waiting)
+
     # Hearing of messages
 
     def arrived(self, number: int, size: int, record: bytes | None) -> None:
@@ -283,9 +288,10 @@ class Arrivals:
         return waited_for >= PATIENCE_FOR or (waited_for >= SWEEP_EVERY and self._is_on_hold(arrival))
 
     def _is_on_hold(self, arrival: Arrival) -> bool:
-        """Has the message recipients on a channel whose concurrency is 0?"""
+        """Has the message recipients on a channel that starts nothing: paused, or of concurrency 0?"""
         channels = self._attempts.channels
-        return any(image is not None and not channel.limit for image, channel in
+        is_paused = self._attempts.is_paused
+        return any(image is not None and (is_paused or not channel.limit) for image, channel in
                    zip(arrival.images, channels, strict=True))
 
     # Messages with many recipients

@@ -15,8 +15,6 @@ other.
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-
 from qtwisted.model import alerts, events
 from qtwisted.model.address import verp
 from qtwisted.schedule.jobs import DONE as DONE_MARK
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from qtwisted.schedule.log import Log
     from qtwisted.schedule.route import Router
     from qtwisted.schedule.settle import Settler
+    from qtwisted.schedule.slots import Channel
     from qtwisted.schedule.times import Times
     from qtwisted.store.kinds.ledger import Ledger
 
@@ -68,56 +67,6 @@ def _outcome(ident: int, letter: bytes, text: bytes) -> events.Event:
     return events.ReportMangled(ident) if end is None else end(ident, text)
 
 
-class Channel:
-    """One spawner as the scheduler sees it: its slots, and the recipient file that is open."""
-
-    __slots__ = ("free", "is_alive", "job", "lent", "limit", "order", "records", "slots", "used", "width")
-
-    def __init__(self, limit: int, order: Callable[[bytes], None], width: int = 1) -> None:
-        """Offer *limit* slots; *order* sends bytes to the spawner, where a slot's number takes *width* bytes."""
-        self.limit = limit
-        self.slots: list[Delivery | None] = [None] * limit
-        self.free = list(range(limit))
-        self.used = 0
-        self.lent: set[int] = set()
-        self.order = order
-        self.width = width
-        self.is_alive = True
-        self.job: Job | None = None
-        self.records: Records | None = None
-
-    def can_deliver(self) -> bool:
-        """Is there a spawner, and a free slot?"""
-        return self.is_alive and self.used < self.limit
-
-    def is_busy(self) -> bool:
-        """Is any delivery not over?"""
-        return bool(self.used or self.lent)
-
-    def take(self) -> int:
-        """Take the lowest free slot; there are more than *limit* when some have been lent."""
-        self.used += 1
-        if self.free:
-            return heappop(self.free)
-        self.slots.append(None)
-        return len(self.slots) - 1
-
-    def lend(self, slot: int) -> None:
-        """Count the delivery in this slot no longer, though it goes on."""
-        if slot not in self.lent:
-            self.lent.add(slot)
-            self.used -= 1
-
-    def give_back(self, slot: int) -> None:
-        """Free a slot."""
-        self.slots[slot] = None
-        heappush(self.free, slot)
-        if slot in self.lent:
-            self.lent.discard(slot)
-        else:
-            self.used -= 1
-
-
 class Attempts:
     """Both channels."""
 
@@ -147,6 +96,8 @@ class Attempts:
         self._outcome: Outcome | None = None
         self._settling = 0
         self.is_exiting = False
+        self.is_paused = False
+        self.ended = dict.fromkeys(("success", "deferral", "failure"), 0)
         self.is_held_back: Callable[[], bool] = lambda: False
 
     def report_to(self, outcome: Outcome) -> None:
@@ -178,7 +129,7 @@ class Attempts:
 
     def _can_start(self, channel: Channel) -> bool:
         """Can this channel take a delivery, and does nothing hold back all of them?"""
-        return channel.can_deliver() and not self.is_held_back()
+        return channel.can_deliver() and not self.is_paused and not self.is_held_back()
 
     def _open(self, number: int) -> bool:
         """Open the recipient file of the next message that is due, if there is one."""
@@ -264,7 +215,7 @@ class Attempts:
         self._delivery += 1
         job.to_do += 1
         job.references += 1
-        channel.slots[slot] = Delivery(self._delivery, job, offset, recipient)
+        channel.slots[slot] = Delivery(self._delivery, job, offset, recipient, self._seconds())
         number = job.number
         messid = b"%d/%d" % (number % self._ledger.split, number)
         channel.order(order_bytes(Order(slot, messid, verp(job.sender, recipient), recipient), channel.width))
@@ -297,7 +248,10 @@ class Attempts:
         if arrival is not None and letter in _LETTERS:
             arrival.touched = True
         channel.give_back(slot)
-        self._log.say(_outcome(delivery.ident, letter, text))
+        outcome = _outcome(delivery.ident, letter, text)
+        if outcome.words:
+            self.ended[outcome.words.decode()] += 1
+        self._log.say(outcome)
         self.status()
         self._judge(delivery, letter, text)
 

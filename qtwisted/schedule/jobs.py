@@ -152,14 +152,15 @@ class Job:
 class Delivery:
     """One recipient handed to a spawner."""
 
-    __slots__ = ("ident", "job", "offset", "recipient")
+    __slots__ = ("ident", "job", "offset", "recipient", "started_at")
 
-    def __init__(self, ident: int, job: Job, offset: int, recipient: bytes) -> None:
-        """Take the delivery's number for the log, and where in the file its recipient stands."""
+    def __init__(self, ident: int, job: Job, offset: int, recipient: bytes, started_at: float = 0.0) -> None:
+        """Take the delivery's number for the log, where in the file its recipient stands, and the clock."""
         self.ident = ident
         self.job = job
         self.offset = offset
         self.recipient = recipient
+        self.started_at = started_at
 
 
 class Settings:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from qtwisted.model import alerts, events
 from qtwisted.schedule.arrivals import Arrivals
-from qtwisted.schedule.attempts import Attempts, Channel
+from qtwisted.schedule.attempts import Attempts
 from qtwisted.schedule.bounces import Bounces
 from qtwisted.schedule.cleaner import Cleaner
 from qtwisted.schedule.cleanups import Cleanups
@@ -20,6 +20,7 @@ from qtwisted.schedule.endings import Endings
 from qtwisted.schedule.loading import Loading
 from qtwisted.schedule.plans import Plans
 from qtwisted.schedule.settle import Settler
+from qtwisted.schedule.slots import Channel
 from qtwisted.store.kinds.ledger import Trouble
 
 TYPE_CHECKING = False
@@ -205,6 +206,11 @@ class Scheduler:
     def alarm(self) -> None:
         """Try everything now (ALRM)."""
         self.agenda.hurry(self._times.now())
+        self._ask_for_turn()
+
+    def pause(self, is_paused: bool) -> None:
+        """Start no delivery, or go on (as an administrator asks)."""
+        self.attempts.is_paused = is_paused
         self._ask_for_turn()
 
     def hangup(self) -> None:

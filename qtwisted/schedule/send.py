@@ -22,7 +22,10 @@ Exit codes: 0 after TERM; 3 when one of its partners is lost; 111 when it cannot
 
 Unlike 1.02: the exit code tells whether somebody wanted it to end.
 
-Files: info, local, remote, bounce, lock/sendmutex and lock/trigger in HOME/queue.
+Root and the owner of the home can ask it what it does, and have it do something else, through HOME/run/send.sock;
+qmailctl does that.
+
+Files: info, local, remote, bounce, lock/sendmutex and lock/trigger in HOME/queue; HOME/run/send.sock.
 """
 
 from __future__ import annotations
@@ -41,6 +44,8 @@ from qtwisted.schedule.channels import Spawner
 from qtwisted.schedule.controls import read, reread
 from qtwisted.schedule.due import Agenda
 from qtwisted.schedule.log import Log, Outlet
+from qtwisted.schedule.requests.acts import Acts
+from qtwisted.schedule.requests.reception import Reception
 from qtwisted.schedule.scheduler import Scheduler
 from qtwisted.schedule.times import Times
 from qtwisted.schedule.trigger import Trigger
@@ -99,9 +104,10 @@ class Send:
     """The process: sockets, signals and files around a Scheduler."""
 
     def __init__(
-        self, reactor: Any, home: str, controls: Controls, ledger: Ledger, log: Log, widths: Widths
+        self, reactor: Any, home: str, controls: Controls, ledger: Ledger, log: Log, widths: Widths,
+        control: int | None = None,
     ) -> None:
-        """Hold what was opened; nothing runs yet."""
+        """Hold what was opened; nothing runs yet. *control* is the socket for administrators, if there is one."""
         self._reactor = reactor
         self._home = home
         self._controls = controls
@@ -109,6 +115,7 @@ class Send:
         self._log = log
         self._spawners: list[Spawner] = []
         self._widths = widths
+        self._control = control
         self._watch: Watch | None = None
         self._trigger = Trigger(reactor, ledger.disk, lambda: self.scheduler.triggered())
         self._give_up_at = reactor.seconds() + DOOR_WITHIN
@@ -118,7 +125,7 @@ class Send:
     def build(self, limits: tuple[int, int], environ: Mapping[str, str], wall: Callable[[], float]) -> None:
         """Make the scheduler."""
         agenda = Agenda()
-        times = Times(wall, self._reactor.seconds, self._ledger.stamp(), agenda.shift)
+        self._times = Times(wall, self._reactor.seconds, self._ledger.stamp(), agenda.shift)
         self.scheduler = Scheduler(
             clock=self._reactor,
             outside=self,
@@ -126,13 +133,19 @@ class Send:
             sync=GroupSync(self._ledger.disk, self._reactor, self._in_thread),
             intake=Feeder(self._reactor, self._home, environ),
             log=self._log,
-            times=times,
+            times=self._times,
             agenda=agenda,
             settings=self._controls.settings,
             router=self._controls.router,
             limits=limits,
             widths=self._widths,
         )
+
+    def _listen(self) -> None:
+        """Let an administrator ask, and tell us what to do."""
+        if self._control is not None:
+            acts = Acts(self.scheduler, self._reactor, self._times, self._log)
+            Reception(self._reactor, acts, self._home, os.geteuid()).listen(self._control)
 
     def adopt(self, fds: tuple[int, int]) -> None:
         """Take over the sockets to the spawners, which have said hello."""
@@ -162,6 +175,7 @@ class Send:
         self._watch = Watch(self.scheduler)
         self._adopt(connection.detach(), self._watch)
         self.scheduler.start()
+        self._listen()
 
     def _leave(self, *last: Event) -> None:
         """End without having begun."""
@@ -307,7 +321,7 @@ def main(opened: Opened) -> None:
         log.farewell()
         sys.exit(CANNOT_START)
     die_of_bugs(opened.fds["log"])
-    send = Send(reactor, opened.home, controls, ledger, log, widths)
+    send = Send(reactor, opened.home, controls, ledger, log, widths, opened.fds.get("control"))
     send.build(limits, os.environ, time.time)
     send.adopt(fds)
     reactor.callWhenRunning(send.catch_signals)

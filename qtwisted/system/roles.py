@@ -2,7 +2,8 @@
 
 This list is the security diagram. The master starts processes from it, the documents print it, and a test
 compares it with what really runs. A role that is handed no socket to another cannot reach it, whatever is
-done to it. (The two UNIX sockets of the door are reached by path; the door asks the kernel who is calling.)
+done to it. (The two UNIX sockets of the door and the one of send are reached by path; door and send ask the kernel
+who is calling.)
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ ROLES = (
     Role("lspawn", "qtwisted.deliver.lspawn", "root", "qmail", "queue/mess", 0o077, ("orders",), (), "send"),
     Role("rspawn", "qtwisted.deliver.rspawn", "qmailr", "qmail", "queue/mess", 0o077, ("orders",), (),
          "send"),
-    Role("send", "qtwisted.schedule.send", "qmails", "qmail", "queue", 0o077, ("lspawn", "rspawn"),
-         ("HUP", "ALRM"), "send"),
+    Role("send", "qtwisted.schedule.send", "qmails", "qmail", "queue", 0o077,
+         ("lspawn", "rspawn", "control"), ("HUP", "ALRM"), "send"),
     Role("front", "qtwisted.accept.front", "qmaild", "nofiles", "", 0o077, ("crowd",), ("HUP",), "front"),
     Role("auth", "qtwisted.trust.login.auth", "root", "nofiles", "", 0o077, ("attempts",), (), "pop3"),
     Role("pop3", "qtwisted.accept.popfront", "qmaild", "nofiles", "", 0o077, ("auth",), (), "pop3"),
@@ -59,6 +60,9 @@ LOST_PARTNER = 3
 
 DOOR_SOCKETS = {"users": "queue.sock", "roles": "queue-priv.sock"}
 """The two UNIX sockets in HOME/run: what the door calls the descriptor, and the file's name."""
+
+SEND_SOCKETS = {"control": "send.sock"}
+"""The UNIX socket in HOME/run by which root and the owner of the home ask and tell send: as DOOR_SOCKETS."""
 
 SERVICES = {
     "smtp": "mail from other hosts and from mail programs",

@@ -51,9 +51,13 @@ class _Directory:
         return f"/proc/self/fd/{self.fd}/{name}"
 
 
-def connect_unix(directory: str, name: str) -> socket.socket:
-    """A blocking stream connection to the socket *name* in *directory*; raises OSError as connect(2) does."""
+def connect_unix(directory: str, name: str, within: float | None = None) -> socket.socket:
+    """A blocking stream connection to the socket *name* in *directory*; raises OSError as connect(2) does.
+
+    With *within*, it is made in so many seconds or not at all, and each later call may take as long.
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(within)
     try:
         with _Directory(directory) as held:
             connection.connect(held.name(name))

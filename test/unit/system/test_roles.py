@@ -24,13 +24,14 @@ class RolesTests(SynchronousTestCase):
 
     def test_pairs(self) -> None:
         """Only send talks to the two spawners, and only the POP3 front to auth; both ends are declared by their
-        roles, and nothing else is.
+        roles, and nothing else is but the socket by which send is asked.
         """
         self.assertEqual(roles.PAIRS, ((("send", "lspawn"), ("lspawn", "orders")),
                                        (("send", "rspawn"), ("rspawn", "orders")),
                                        (("pop3", "auth"), ("auth", "attempts"))))
         declared = {(row.name, fd) for row in roles.ROLES if row.unit in ("send", "pop3") for fd in row.fds}
-        self.assertEqual(declared, {end for pair in roles.PAIRS for end in pair})
+        asked = {("send", name) for name in roles.SEND_SOCKETS}
+        self.assertEqual(declared, {end for pair in roles.PAIRS for end in pair} | asked)
 
     def test_units(self) -> None:
         """send, lspawn and rspawn live and die together, and so do the POP3 front and auth; everybody else alone."""
