@@ -109,6 +109,26 @@ class WentOn(Event):
     words = b"qmailctl: going on"
 
 
+class Wished(Event):
+    """An administrator has something done with a message.
+
+    Unlike 1.02: lines that begin with ``qmailctl:`` tell what an administrator did with qmailctl; programs that read
+    the log pass them over. A message that was returned or deleted ends with the usual line.
+    """
+
+    __slots__ = ("number", "uid", "verb")
+
+    def __init__(self, verb: bytes, number: int, uid: int) -> None:
+        """Take the command, the number of the message and the administrator's uid."""
+        self.verb = verb
+        self.number = number
+        self.uid = uid
+
+    def line(self) -> bytes:
+        """Write it."""
+        return b"qmailctl: %s msg %d by uid %d" % (self.verb, self.number, self.uid)
+
+
 # The life of a message
 
 

@@ -100,6 +100,9 @@ class Arrivals:
         self._scanned_at = seconds() - SCAN_EVERY
         self.scan_at = seconds()
         self.sweep_at: float | None = None
+        self.taken: Callable[[int], None] = lambda number: None
+        self.useless: Callable[[int], None] = lambda number: None
+        self.gone: Callable[[int], None] = lambda number: None
 
     @property
     def waiting(self) -> int:
@@ -128,6 +131,11 @@ class Arrivals:
         if number in self._recheck:
             self._recheck.discard(number)
             self._waiting.append(number)
+
+    def look_soon(self, number: int) -> None:
+        """Look at an entry of todo before others, and even if it was found to be useless."""
+        self._bad.pop(number, None)
+        self._waiting.appendleft(number)
 
     def scan_soon(self) -> None:
         """Look through todo: the trigger was pulled."""
@@ -188,6 +196,7 @@ class Arrivals:
             return
         if found is None:
             self._bad.pop(number, None)
+            self.gone(number)
             return
         size, record = found
         if len(record) > RECORD_MAX or self._ledger.has_remains(number):
@@ -220,6 +229,7 @@ class Arrivals:
         before, _, wait_for = self._bad.get(number, (None, 0.0, 0.0))
         wait_for = min(wait_for * 2, _LONGEST_BACKOFF_FOR) if wait_for and before == mark else SYSTEM_TROUBLE_FOR
         self._bad[number] = (mark, self._seconds() + wait_for, wait_for)
+        self.useless(number)
 
     # Messages in memory
 
@@ -251,7 +261,8 @@ class Arrivals:
             return
         for channel in (0, 1):
             if arrival.images[channel] is not None:
-                self._agenda.dues[channel].add(now, number)
+                self._agenda.add(channel, number, now)
+        self.taken(number)
 
     def _fill(self, arrival: Arrival, size: int, record: bytes) -> bool:
         """Read the envelope of a message; say whether it names a sender."""
@@ -302,6 +313,7 @@ class Arrivals:
         arrival.wanted = arrival.is_long = True
         self._agenda.held[number] = arrival
         self._long.append((number, size))
+        self.taken(number)
 
     def _step_long(self) -> bool:
         """Go on writing down a message with many recipients."""
@@ -321,6 +333,7 @@ class Arrivals:
             return
         if reading.is_gone:
             self._let_go(arrival)
+            self.gone(arrival.number)
         else:
             self._reading = reading
 

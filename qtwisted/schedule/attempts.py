@@ -94,10 +94,13 @@ class Attempts:
         self._seconds = seconds
         self._delivery = 0
         self._outcome: Outcome | None = None
-        self._settling = 0
+        self.settling = 0
         self.is_exiting = False
         self.is_paused = False
         self.ended = dict.fromkeys(("success", "deferral", "failure"), 0)
+        self.jobs: dict[tuple[int, int], Job] = {}
+        self.takes_over: Callable[[Job], bool] = lambda job: False
+        self.put_off: Callable[[Delivery, bytes], None] = lambda delivery, text: None
         self.is_held_back: Callable[[], bool] = lambda: False
 
     def report_to(self, outcome: Outcome) -> None:
@@ -180,6 +183,7 @@ class Attempts:
         job.is_dying = is_dying(age_for, self._lifetime_for)
         channel = self.channels[job.channel]
         channel.job, channel.records = job, records
+        self.jobs[job.channel, job.number] = job
 
     def _step(self, channel: Channel) -> None:
         """Read one record of the open file and start its delivery if it is to be done."""
@@ -207,7 +211,7 @@ class Attempts:
         assert job is not None and records is not None
         records.close()
         channel.job = channel.records = None
-        self._release(job)
+        self.release(job)
 
     def _start(self, channel: Channel, job: Job, offset: int, recipient: bytes) -> None:
         """Hand one recipient to the spawner."""
@@ -264,29 +268,40 @@ class Attempts:
         if letter == b"K":
             self._settler.delivered(job, delivery.offset)
             job.to_do -= 1
-        self._release(job)
+        else:
+            self.put_off(delivery, text)
+        self.release(job)
 
     def _fail(self, delivery: Delivery, text: bytes) -> None:
         """Keep what the sender will be told; the job waits until that is durable."""
         job = delivery.job
-        self._settling += 1
+        self.settling += 1
 
         def settled(ok: bool) -> None:
             """Count the recipient as done if it is."""
-            self._settling -= 1
+            self.settling -= 1
             job.to_do -= ok
-            self._release(job)
+            self.release(job)
 
         recipient = self._router().without_prefix(delivery.recipient)
         self._settler.failed(job, delivery.offset, recipient, text, settled)
 
     # Ends
 
-    def _release(self, job: Job) -> None:
+    def interrupt(self, number: int) -> bool:
+        """Start no more deliveries of a message before it comes up again; say whether any of it is in flight."""
+        for channel in self.channels:
+            if channel.job is not None and channel.job.number == number:
+                channel.job.retry_at = self._times.now()
+                self._end_pass(channel)
+        return any((channel, number) in self.jobs for channel in (0, 1))
+
+    def release(self, job: Job) -> None:
         """Drop one reference; the last one ends the job."""
         job.references -= 1
         if job.references:
             return
+        self.jobs.pop((job.channel, job.number), None)
         if job.at_end and not job.to_do:
             self._finished(job)
         else:
@@ -294,6 +309,8 @@ class Attempts:
 
     def _left_over(self, job: Job) -> None:
         """Somebody must be tried again: keep the message for later."""
+        if self.takes_over(job):
+            return
         arrival = job.arrival
         if arrival is not None and not arrival.wanted:
             if self.is_exiting and not arrival.touched:
@@ -318,7 +335,8 @@ class Attempts:
             self._ledger.unlink(CHANNELS[job.channel], job.number, later=True)
         except Trouble as trouble:
             self._log.say(trouble.event)
-            self._agenda.add(job.channel, job.number, now + SYSTEM_TROUBLE_FOR)
+            if not self.takes_over(job):
+                self._agenda.add(job.channel, job.number, now + SYSTEM_TROUBLE_FOR)
             return
         try:
             if self._ledger.exists(other, job.number):
@@ -342,4 +360,4 @@ class Attempts:
 
     def are_over(self) -> bool:
         """Is nothing in flight on a channel that lives?"""
-        return not self._settling and not any(each.is_busy() for each in self.channels if each.is_alive)
+        return not self.settling and not any(each.is_busy() for each in self.channels if each.is_alive)

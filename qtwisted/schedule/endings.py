@@ -69,6 +69,12 @@ class Endings:
         self._settings = settings
         self.keeper: Keeper | None = None
         self._bouncing: set[int] = set()
+        self.ended: Callable[[int], None] = lambda number: None
+        self.tells_nobody: Callable[[int], bool] = lambda number: False
+
+    def is_bouncing(self, number: int) -> bool:
+        """Is the bounce of a message on its way into the queue?"""
+        return number in self._bouncing
 
     # Messages that have files
 
@@ -99,6 +105,7 @@ class Endings:
                     return
             kind = "info"
             if not self._ledger.exists(kind, number):
+                self.ended(number)
                 return
         except OSError:
             self._log.say(alerts.CannotStatYet(self._ledger.file(kind, number)))
@@ -120,6 +127,9 @@ class Endings:
 
     def _bounce(self, number: int) -> None:
         """Send the bounce of a message, then remove it."""
+        if self.tells_nobody(number):
+            self._bounced(number)
+            return
         try:
             sender = bounce.return_address(self._ledger.info(number)[0])
         except Trouble:
@@ -165,6 +175,7 @@ class Endings:
 
         def synced(ok: bool) -> None:
             """Have the message removed; whatever fails now is left to the clean-up scan."""
+            self.ended(number)
             release()
             self._cleaner.clean(name, lambda done: None if done else self._log.say(alerts.CannotCleanUp(name)))
 
@@ -176,7 +187,7 @@ class Endings:
         """End a message that never had files: every recipient was settled by the first attempt."""
         arrival.ending = True
         arrival.wanted = False
-        if not arrival.text:
+        if not arrival.text or self.tells_nobody(arrival.number):
             self._forget(arrival)
             return
         sender = bounce.return_address(arrival.sender)
@@ -233,6 +244,7 @@ class Endings:
                 arrival.cleaned = True
                 assert self.keeper is not None
                 self.keeper.let_go(arrival)
+                self.ended(number)
             else:
                 self._log.say(alerts.CannotCleanUp(b"todo/%d" % number))
                 self._cleaner.later(lambda: self._clean(arrival))

@@ -59,7 +59,7 @@ class Loading:
         return not self._directories
 
     def planned(self, number: int) -> None:
-        """Hear of a message that was written down since the start: the scan must not add it a second time."""
+        """Hear of a message that is on the agenda already: the scan must not add it a second time."""
         if self._directories:
             self._planned.add(number)
 
@@ -121,6 +121,10 @@ class Loading:
                 at = self._ledger.modified_at(kind, number)
                 if at is not None:
                     found.append((channel, at))
+            kind = "info"
+            if self._ledger.is_held(number):
+                self._agenda.park((number,))
+                self._agenda.on_hold.add(number)
         except OSError:
             self._trouble(kind, number)
             return

@@ -170,8 +170,8 @@ class Plans:
                 return
             arrival.cleaned = True
             self.let_go(arrival)
-            self.planned(arrival.number)
             self._agenda.release(arrival)
+            self.planned(arrival.number)
 
         def again() -> None:
             """Try once more."""

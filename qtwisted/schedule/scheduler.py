@@ -19,6 +19,7 @@ from qtwisted.schedule.due import Agenda
 from qtwisted.schedule.endings import Endings
 from qtwisted.schedule.loading import Loading
 from qtwisted.schedule.plans import Plans
+from qtwisted.schedule.requests.wishes import Wishes
 from qtwisted.schedule.settle import Settler
 from qtwisted.schedule.slots import Channel
 from qtwisted.store.kinds.ledger import Trouble
@@ -106,9 +107,9 @@ class Scheduler:
             Channel(limit, self._line(number), width)
             for number, (limit, width) in enumerate(zip(limits, widths, strict=True))
         ]
-        settler = Settler(ledger, sync, log)
+        self.settler = Settler(ledger, sync, log)
         self.attempts = Attempts(
-            ledger, agenda, times, log, settler, lifetime_for, channels, self._tables, seconds
+            ledger, agenda, times, log, self.settler, lifetime_for, channels, self._tables, seconds
         )
         self.attempts.report_to(self)
         self.attempts.is_held_back = lambda: self.cleaner.unanswered >= REMOVALS_MAX
@@ -121,8 +122,8 @@ class Scheduler:
         self.cleaner.tried = self._ask_for_turn
         self.bounces.answered = self._ask_for_turn
         sync.finished = self._ask_for_turn
-        self.plans.planned = self.loading.planned
         self.plans.gave_up = self.arrivals.gave_up
+        self.wishes = Wishes(self, ledger, sync, times, log)
         self._turn: Call | None = None
         self._wake: Call | None = None
         self._wake_at = 0.0
@@ -208,6 +209,15 @@ class Scheduler:
         self.agenda.hurry(self._times.now())
         self._ask_for_turn()
 
+    @property
+    def is_ending(self) -> bool:
+        """Is nothing started any more?"""
+        return self._is_exiting
+
+    def look_around(self) -> None:
+        """Hear that something has been asked for that needs a turn."""
+        self._ask_for_turn()
+
     def pause(self, is_paused: bool) -> None:
         """Start no delivery, or go on (as an administrator asks)."""
         self.attempts.is_paused = is_paused
@@ -257,6 +267,7 @@ class Scheduler:
         self.arrivals.sweep()
         steps = (
             self.arrivals.step(),
+            self.wishes.sentences.step(),
             self.attempts.advance(),
             self.plans.step(),
             self.endings.step(),
@@ -283,8 +294,9 @@ class Scheduler:
             return [] if self._exit_at is None else [self._exit_at]
         moments = [self._stamp_at, self.cleanups.scan_at]
         at = self.agenda.earliest((*self.attempts.is_open(), self.bounces.has_room(), True))
-        if at is not None:
-            moments.append(seconds + max(0, at - self._times.now()))
+        for each in (at, self.wishes.sentences.wake_at()):
+            if each is not None:
+                moments.append(seconds + max(0, each - self._times.now()))
         if not self.loading.is_over:
             moments.append(self.loading.wait_until)
         for other in (self.arrivals.wake_at(), self.arrivals.sweep_at):
@@ -320,7 +332,7 @@ class Scheduler:
         """Keep the schedule on the files, say good-bye, and stop."""
         self._is_over = True
         for channel in (0, 1):
-            for at, number in self.agenda.dues[channel].entries():
+            for at, number in self.agenda.entries(channel):
                 if number not in self.agenda.held:
                     self._keep_time(channel, number, at)
         self._ledger.set_stamp(*self._times.stamp())

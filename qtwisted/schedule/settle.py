@@ -17,7 +17,7 @@ from qtwisted.store.kinds.ledger import CHANNELS, Trouble
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from qtwisted.schedule.jobs import Job
     from qtwisted.schedule.log import Log
@@ -48,18 +48,27 @@ class Settler:
 
         *recipient* is the address as the sender knows it. Without success the recipient stays to do.
         """
-        words = paragraph(recipient, text)
+        self.failed_together(job, [(offset, recipient)], text, then)
+
+    def failed_together(
+        self, job: Job, recipients: Sequence[tuple[int, bytes]], text: bytes, then: Callable[[bool], None]
+    ) -> None:
+        """Do the same for several recipients (offset, address) that failed for the same reason."""
+        words = b"".join([paragraph(recipient, text) for _, recipient in recipients])
+        offsets = [offset for offset, _ in recipients]
         arrival = job.arrival
         if arrival is not None:
             arrival.text += words
-        if self._mark_in_memory(job, offset):
+        marked = [self._mark_in_memory(job, offset) for offset in offsets]
+        if all(marked):
             then(True)
             return
 
         def synced(ok: bool) -> None:
-            """Mark the recipient now that its text is safe."""
+            """Mark the recipients now that their text is safe."""
             if ok:
-                self._mark(job.channel, job.number, offset)
+                for offset in offsets:
+                    self._mark(job.channel, job.number, offset)
             else:
                 self._log.say(alerts.CannotAppendToBounce())
             then(ok)

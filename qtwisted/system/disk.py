@@ -105,6 +105,10 @@ class Disk:
         """Cut a file to ``size`` bytes."""
         os.ftruncate(fd, size)
 
+    def set_mode(self, fd: int, mode: int) -> None:
+        """Set the permissions of a file."""
+        os.fchmod(fd, mode)
+
     def utime(self, target: Path | int, accessed_at: float, modified_at: float) -> None:
         """Set the two times of a file, given by name or descriptor."""
         if isinstance(target, int):

@@ -1,13 +1,23 @@
 """What can be asked of the scheduler, one row of a table each.
 
-========  ==========================  ==============================================================
-verb      words after it              what comes back
-========  ==========================  ==============================================================
-snapshot                              the scheduler's numbers, then each delivery that runs
-pause                                 ``{"answer": "done"}``, or ``"already"``
-cont                                  the same
-flush                                 the same
-========  ==========================  ==============================================================
+============  ============================  =================================================================
+verb          words after it                what comes back
+============  ============================  =================================================================
+``snapshot``                                the scheduler's numbers, then each delivery that runs
+``show``      numbers of messages           what it knows of each, in one value
+``retry``     numbers                       for each ``{"id": N, "answer": WORD, "text": WHY}``
+``hold``      numbers                       the same
+``release``   numbers                       the same
+``delete``    numbers                       the same
+``bounce``    a text, then numbers          the same; an empty text stands for the usual one
+``pause``                                   ``{"answer": "done"}``, or ``"already"``
+``cont``                                    the same
+``flush``                                   ``{"answer": "done"}``
+============  ============================  =================================================================
+
+The words of answers: ``done``: it is, and would survive a power cut; ``waits``: it will be when the deliveries that
+run have ended, if the mail system does not end before; ``already``: there is nothing to be done; ``not found``: it is
+not in the queue; ``refused`` and ``trouble``: the text says why.
 
 What makes no sense is answered with one value ``{"error": TEXT}``.
 """
@@ -15,7 +25,9 @@ What makes no sense is answered with one value ``{"error": TEXT}``.
 from __future__ import annotations
 
 from qtwisted.model import events
+from qtwisted.schedule.requests.shown import shown
 from qtwisted.schedule.requests.snapshot import snapshot
+from qtwisted.wire.request import IDS_MAX, RequestError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Protocol as Interface
 
     from qtwisted.schedule.log import Log
+    from qtwisted.schedule.requests.sentences import Tell
     from qtwisted.schedule.scheduler import Scheduler
     from qtwisted.schedule.times import Times
     from qtwisted.store.kinds.together import Clock
@@ -45,6 +58,55 @@ if TYPE_CHECKING:
     Act = Callable[[list[bytes], Answer], None]
 
 VERSION = 1
+#: what is answered while the scheduler ends, too
+STILL = (b"snapshot", b"show")
+
+RETURNED = b"This message was returned by the administrator of the mail system.\n"
+TEXT_MAX = 1000
+
+
+def numbers_in(words: list[bytes]) -> list[int]:
+    """Read message numbers, each once; raise RequestError where a word is none, or there are too many, or none."""
+    numbers = []
+    for word in words:
+        if not word.isdigit() or len(word) > 20 or word[:1] == b"0" or int(word) >> 64:
+            raise RequestError("not the number of a message")
+        numbers.append(int(word))
+    if not 1 <= len(numbers) <= IDS_MAX:
+        raise RequestError("too many messages" if numbers else "no message is named")
+    return list(dict.fromkeys(numbers))
+
+
+def bounce_text(word: bytes) -> bytes:
+    """Make what was typed a text for a bounce: lines without control characters."""
+    if len(word) > TEXT_MAX:
+        raise RequestError(f"a text of more than {TEXT_MAX} bytes")
+    lines = [line.rstrip() for line in word.splitlines() if line.strip()]
+    shown = b"".join([line.translate(_SHOWN) + b"\n" for line in lines])
+    return shown or RETURNED
+
+
+_SHOWN = bytes(byte if byte >= 0x20 and byte != 0x7F else ord("?") for byte in range(256))
+
+
+def each_in(numbers: list[int], answer: Answer) -> Callable[[int], Tell]:
+    """Make what hears of each message, whose answers are complete when all were heard of."""
+    left = len(numbers)
+
+    def tell_of(number: int) -> Tell:
+        """Make what hears of one."""
+
+        def tell(word: str, text: str) -> None:
+            """Pass it on."""
+            nonlocal left
+            left -= 1
+            answer.say({"id": number, "answer": word, "text": text})
+            if not left:
+                answer.end()
+
+        return tell
+
+    return tell_of
 
 
 class Acts:
@@ -59,6 +121,12 @@ class Acts:
         self._started = clock.seconds()
         self._acts: dict[bytes, Act] = {
             b"snapshot": self._snapshot,
+            b"show": self._show,
+            b"retry": self._retry,
+            b"hold": self._hold,
+            b"release": self._release,
+            b"delete": self._delete,
+            b"bounce": self._bounce,
             b"pause": self._pause,
             b"cont": self._go_on,
             b"flush": self._flush,
@@ -72,16 +140,51 @@ class Acts:
         """Carry out one request."""
         verb, *rest = words
         act = self._acts.get(verb)
-        if act is None:
-            answer.say({"error": "no such request"})
-            answer.end()
-        else:
+        try:
+            if act is None:
+                raise RequestError("no such request")
+            if self._scheduler.is_ending and verb not in STILL:
+                raise RequestError("the mail system is ending")
             act(rest, answer)
+        except RequestError as error:
+            answer.say({"error": str(error)})
+            answer.end()
+        self._scheduler.look_around()
 
     def _snapshot(self, words: list[bytes], answer: Answer) -> None:
         """Tell what goes on."""
         answer.stream(snapshot(self._scheduler, self._times.now(), self._clock.seconds(), self._started))
         answer.end()
+
+    def _show(self, words: list[bytes], answer: Answer) -> None:
+        """Tell what we know of some messages."""
+        answer.stream(shown(self._scheduler, numbers_in(words), self._clock.seconds()))
+        answer.end()
+
+    def _retry(self, words: list[bytes], answer: Answer) -> None:
+        """Try messages now."""
+        numbers = numbers_in(words)
+        self._scheduler.wishes.retry(numbers, each_in(numbers, answer))
+
+    def _hold(self, words: list[bytes], answer: Answer) -> None:
+        """Put messages on hold."""
+        numbers = numbers_in(words)
+        self._scheduler.wishes.hold(numbers, answer.uid, each_in(numbers, answer))
+
+    def _release(self, words: list[bytes], answer: Answer) -> None:
+        """Release messages."""
+        numbers = numbers_in(words)
+        self._scheduler.wishes.release(numbers, answer.uid, each_in(numbers, answer))
+
+    def _delete(self, words: list[bytes], answer: Answer) -> None:
+        """Delete messages."""
+        numbers = numbers_in(words)
+        self._scheduler.wishes.end(numbers, None, answer.uid, each_in(numbers, answer))
+
+    def _bounce(self, words: list[bytes], answer: Answer) -> None:
+        """Return messages to their senders."""
+        numbers = numbers_in(words[1:])
+        self._scheduler.wishes.end(numbers, bounce_text(words[0]), answer.uid, each_in(numbers, answer))
 
     def _pause(self, words: list[bytes], answer: Answer) -> None:
         """Start no delivery until ``cont``."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import stat
 
 from qtwisted.model import alerts
 
@@ -192,6 +193,25 @@ class Ledger:
         if not zero or not record.startswith(b"F"):
             raise Trouble(alerts.TroubleOpening(self.file("info", number)))
         return record[1:], born_at
+
+    def is_held(self, number: int) -> bool:
+        """Has an administrator put a message on hold? Raise OSError where nobody can tell.
+
+        Unlike 1.02: info/N of a message on hold is executable for its owner. So the hold survives a restart, ends
+        with the message, and is nothing to other programs, which look at no modes.
+        """
+        return bool(self.disk.stat(self.name("info", number)).st_mode & stat.S_IXUSR)
+
+    def set_held(self, number: int, is_held: bool) -> int:
+        """Put a message on hold or release it; give the descriptor, which waits for its sync. Raise OSError."""
+        fd = self.disk.open(self.name("info", number))
+        try:
+            mode = stat.S_IMODE(self.disk.fstat(fd).st_mode)
+            self.disk.set_mode(fd, mode | stat.S_IXUSR if is_held else mode & ~stat.S_IXUSR)
+        except OSError:
+            self.disk.close(fd)
+            raise
+        return fd
 
     def open_recipients(self, channel: int, number: int) -> int:
         """Open local/N or remote/N for reading."""

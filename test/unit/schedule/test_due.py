@@ -7,7 +7,7 @@ import sys
 from twisted.trial.unittest import TestCase
 
 from qtwisted.schedule.due import Agenda, Due
-from qtwisted.schedule.jobs import ENDING, Arrival
+from qtwisted.schedule.jobs import ENDING, EXAMINE, Arrival
 
 
 class Queue(TestCase):
@@ -107,3 +107,59 @@ class Waiting(TestCase):
         self.assertEqual(agenda.earliest((False, True, True, True)), 20)
         self.assertEqual(agenda.earliest((False, False, True, True)), 30)
         self.assertIsNone(agenda.earliest((False, False, False, True)))
+
+
+class Park(TestCase):
+    """Messages that come up on no channel."""
+
+    def setUp(self):
+        """Put three messages on the agenda."""
+        self.agenda = Agenda()
+        for number in (5, 6, 7):
+            self.agenda.add(0, number, 100 + number)
+            self.agenda.add(1, number, 200 + number)
+
+    def test_park(self):
+        """A parked message keeps its times, new ones too, and comes up when it is taken from the park."""
+        self.agenda.park([6, 6])
+        self.agenda.add(1, 6, 300)
+        self.agenda.hurry(0)
+        self.agenda.shift(1000)
+        self.assertEqual([len(due) for due in self.agenda.dues], [2, 2, 0, 0])
+        self.assertEqual(self.agenda.entries_of([6]), {6: [(0, 1106), (1, 1206), (1, 1300)]})
+        self.assertEqual(sorted(self.agenda.entries(1)), [(1000, 5), (1000, 7), (1206, 6), (1300, 6)])
+        self.agenda.unpark(6)
+        self.assertEqual(sorted(self.agenda.dues[0].entries()), [(1000, 5), (1000, 7), (1106, 6)])
+
+    def test_at_once(self):
+        """It may come up at once."""
+        self.agenda.park([5])
+        self.agenda.unpark(5, 42)
+        self.agenda.unpark(4, 42)
+        self.assertEqual((self.agenda.dues[0].take(42), self.agenda.dues[0].take(42)), (5, None))
+
+    def test_ending(self):
+        """The end of a parked message is not held up."""
+        self.agenda.park([5])
+        self.agenda.add(ENDING, 5, 10)
+        self.assertEqual(self.agenda.dues[ENDING].take(10), 5)
+
+    def test_taken_out(self):
+        """Entries can be taken out, those that wait for files as well."""
+        arrival = Arrival(7, b"", 0, 0.0)
+        arrival.wanted = True
+        self.agenda.held[7] = arrival
+        self.agenda.add(0, 7, 9)
+        self.agenda.add(ENDING, 7, 10)
+        self.assertEqual(self.agenda.take_out([6, 7]), {6: [(0, 106), (1, 206)], 7: [(0, 107), (1, 207), (0, 9)]})
+        self.assertEqual(arrival.later, [(ENDING, 10)])
+        self.assertEqual(self.agenda.entries_of([6, 7]), {6: [], 7: []})
+        self.assertEqual(self.agenda.dues[1].entries(), [(205, 5)])
+
+    def test_forgotten(self):
+        """Of a message that is gone nothing is known, wherever it stood."""
+        self.agenda.park([5])
+        self.agenda.on_hold.add(5)
+        self.agenda.add(EXAMINE, 5, 10)
+        self.agenda.forget(5)
+        self.assertEqual((self.agenda.parked, self.agenda.on_hold, len(self.agenda.dues[EXAMINE])), ({}, set(), 0))

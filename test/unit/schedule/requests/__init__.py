@@ -1,0 +1,1 @@
+"""Tests of what an administrator asks of the scheduler."""
