@@ -81,7 +81,7 @@ def find(name: str) -> Command:
 
 
 def load(command: Command) -> Any:
-    """The module of a command, with its ``arguments(name, parser)`` and ``run(name, options, home, screen) -> int``."""
+    """The module of a command, with ``arguments(name, parser)`` and ``run(name, options, home, screen) -> int``."""
     return import_module(f"qtwisted.admin.ctl.{command.module}")
 
 

@@ -15,6 +15,9 @@ verb          words after it                what comes back
 ``flush``                                   ``{"answer": "done"}``
 ============  ============================  =================================================================
 
+A number may be followed by ``@`` and the mark of the message, the moment its text was last written in nanoseconds:
+then no other message is meant that may have got the number meanwhile.
+
 The words of answers: ``done``: it is, and would survive a power cut; ``waits``: it will be when the deliveries that
 run have ended, if the mail system does not end before; ``already``: there is nothing to be done; ``not found``: it is
 not in the queue; ``refused`` and ``trouble``: the text says why.
@@ -65,16 +68,25 @@ RETURNED = b"This message was returned by the administrator of the mail system.\
 TEXT_MAX = 1000
 
 
-def numbers_in(words: list[bytes]) -> list[int]:
-    """Read message numbers, each once; raise RequestError where a word is none, or there are too many, or none."""
-    numbers = []
+def named_in(words: list[bytes]) -> dict[int, int | None]:
+    """Read message numbers, and the marks of those that have one.
+
+    Raises RequestError where a word is no number, or there are too many, or none.
+    """
+    named = {}
     for word in words:
-        if not word.isdigit() or len(word) > 20 or word[:1] == b"0" or int(word) >> 64:
+        number, at, mark = word.partition(b"@")
+        if not _is_number(number) or (at and not _is_number(mark)):
             raise RequestError("not the number of a message")
-        numbers.append(int(word))
-    if not 1 <= len(numbers) <= IDS_MAX:
-        raise RequestError("too many messages" if numbers else "no message is named")
-    return list(dict.fromkeys(numbers))
+        named[int(number)] = int(mark) if at else None
+    if not 1 <= len(words) <= IDS_MAX:
+        raise RequestError("too many messages" if words else "no message is named")
+    return named
+
+
+def _is_number(word: bytes) -> bool:
+    """Is this a number as we write them?"""
+    return word.isdigit() and len(word) <= 20 and word[:1] != b"0" and not int(word) >> 64
 
 
 def bounce_text(word: bytes) -> bytes:
@@ -89,9 +101,8 @@ def bounce_text(word: bytes) -> bytes:
 _SHOWN = bytes(byte if byte >= 0x20 and byte != 0x7F else ord("?") for byte in range(256))
 
 
-def each_in(numbers: list[int], answer: Answer) -> Callable[[int], Tell]:
-    """Make what hears of each message, whose answers are complete when all were heard of."""
-    left = len(numbers)
+def each_in(left: int, answer: Answer) -> Callable[[int], Tell]:
+    """Make what hears of each of so many messages; the answer is complete when all were heard of."""
 
     def tell_of(number: int) -> Tell:
         """Make what hears of one."""
@@ -158,33 +169,46 @@ class Acts:
 
     def _show(self, words: list[bytes], answer: Answer) -> None:
         """Tell what we know of some messages."""
-        answer.stream(shown(self._scheduler, numbers_in(words), self._clock.seconds()))
+        answer.stream(shown(self._scheduler, list(named_in(words)), self._clock.seconds()))
         answer.end()
 
     def _retry(self, words: list[bytes], answer: Answer) -> None:
         """Try messages now."""
-        numbers = numbers_in(words)
-        self._scheduler.wishes.retry(numbers, each_in(numbers, answer))
+        numbers, tell = self._named(words, answer)
+        self._scheduler.wishes.retry(numbers, tell)
 
     def _hold(self, words: list[bytes], answer: Answer) -> None:
         """Put messages on hold."""
-        numbers = numbers_in(words)
-        self._scheduler.wishes.hold(numbers, answer.uid, each_in(numbers, answer))
+        numbers, tell = self._named(words, answer)
+        self._scheduler.wishes.hold(numbers, answer.uid, tell)
 
     def _release(self, words: list[bytes], answer: Answer) -> None:
         """Release messages."""
-        numbers = numbers_in(words)
-        self._scheduler.wishes.release(numbers, answer.uid, each_in(numbers, answer))
+        numbers, tell = self._named(words, answer)
+        self._scheduler.wishes.release(numbers, answer.uid, tell)
 
     def _delete(self, words: list[bytes], answer: Answer) -> None:
         """Delete messages."""
-        numbers = numbers_in(words)
-        self._scheduler.wishes.end(numbers, None, answer.uid, each_in(numbers, answer))
+        numbers, tell = self._named(words, answer)
+        self._scheduler.wishes.end(numbers, None, answer.uid, tell)
 
     def _bounce(self, words: list[bytes], answer: Answer) -> None:
         """Return messages to their senders."""
-        numbers = numbers_in(words[1:])
-        self._scheduler.wishes.end(numbers, bounce_text(words[0]), answer.uid, each_in(numbers, answer))
+        text = bounce_text(words[0] if words else b"")
+        numbers, tell = self._named(words[1:], answer)
+        self._scheduler.wishes.end(numbers, text, answer.uid, tell)
+
+    def _named(self, words: list[bytes], answer: Answer) -> tuple[list[int], Callable[[int], Tell]]:
+        """Find the messages that are named; give their numbers, and what hears of each."""
+        named = named_in(words)
+        tell = each_in(len(named), answer)
+        numbers = []
+        for number, mark in named.items():
+            if mark is None or self._scheduler.wishes.is_marked(number, mark):
+                numbers.append(number)
+            else:
+                tell(number)("not found", "it is not in the queue any more")
+        return numbers, tell
 
     def _pause(self, words: list[bytes], answer: Answer) -> None:
         """Start no delivery until ``cont``."""

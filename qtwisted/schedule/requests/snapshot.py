@@ -64,6 +64,7 @@ def _numbers(scheduler: Scheduler) -> dict[str, Any]:
         "is_paused": attempts.is_paused,
         "is_ending": attempts.is_exiting,
         "is_loading": not scheduler.loading.is_over,
+        "on_hold": len(agenda.on_hold),
         "new": len(agenda.held) + scheduler.arrivals.waiting,
         "leaving": scheduler.cleaner.unanswered,
         **channels,

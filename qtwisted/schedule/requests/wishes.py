@@ -85,6 +85,13 @@ class Wishes:
             return Place.TODO
         return Place.FILES if self._ledger.exists("info", number) else Place.NOWHERE
 
+    def is_marked(self, number: int, mark: int) -> bool:
+        """Is a message the one that had this mark?"""
+        try:
+            return self._ledger.disk.stat(self._ledger.name("mess", number)).st_mtime_ns == mark
+        except OSError:
+            return False
+
     def retry(self, numbers: Sequence[int], tell: Callable[[int], Tell]) -> None:
         """Have messages tried now."""
         entries = self._agenda.take_out({number for number in numbers if number not in self._agenda.parked})
