@@ -8,13 +8,44 @@ Synopsis::
 qmailctl starts and stops the mail system, shows what is in its queue, and changes what happens to it. ``qmailctl
 help`` lists the commands; ``qmailctl help COMMAND`` tells the words of one.
 
-On a terminal its output is coloured and cut to the width; anywhere else it is plain and does not change between
-versions. Commands that print much have ``--json`` for one JSON value a line.
+The mail system as a whole:
+
+``start``, ``stop``, ``restart``, ``reload``, ``stat``
+    ``start`` leaves it to systemd where that has a unit for the home, else runs HOME/rc as a boot script does, else
+    twistd; it waits until qmail-send answers, and starts qmail-send alone where only that was told to end. ``stop``
+    waits until the running deliveries have ended. ``reload`` has the control files read again.
+``pause``, ``cont``, ``flush``
+    Start no delivery, while mail is still received; go on; try every message now. A pause lasts until ``cont``, or
+    until qmail-send is started again, whatever the reason.
+
+Messages in the queue, by number or by what they have in common (``--sender``, ``--recipient``, ``--domain``,
+``--older``, ``--younger``, ``--larger``, ``--smaller``, ``--state``, ``--local``, ``--remote``):
+
+``queue``, ``show``
+    List messages, in no order; show everything about some. Both read the files, so they work without qmail-send, too.
+``retry``, ``hold``, ``release``
+    Try messages now; start no delivery of them until they are released, across restarts, too.
+``bounce``, ``delete``
+    Return messages to their senders with a text; remove them, and tell nobody, not even of recipients that failed
+    before.
+
+Filters choose whole messages, never single recipients. ``--dry-run`` lists what would be touched. Without a number or
+a filter nothing is done, nor is every message returned or deleted, unless ``--all`` says so. A delivery that runs is
+not interrupted: then ``waits`` is answered, and the rest is done when it has ended, unless qmail-send ends before.
+``done`` means that a power cut could not undo it. qmail-send does all this itself, in the order it does everything
+else, and notes it in the log on lines that begin with ``qmailctl:``.
+
+On a terminal output is coloured and cut to the width; anywhere else it is plain and does not change between versions.
+Commands that print much have ``--json`` for one JSON value a line; there the bytes of addresses are the characters of
+the same numbers. ``eval "$(qmailctl completion bash)"`` makes bash complete commands and options; zsh and fish are
+known, too.
+
+Only root, and the owner of the home, may use commands that change something or look into the queue.
 
 Exit codes: 0 done; 1 it looked, and something is wrong or was not found; 100 wrong usage, or refused; 111 trouble
 with the system.
 
-Files: HOME/control, HOME/queue and HOME/run; HOME is DIR, else $QMAILHOME, else /var/qmail.
+Files: HOME/control, HOME/queue and HOME/run/send.sock; HOME is DIR, else $QMAILHOME, else /var/qmail.
 """
 
 from __future__ import annotations

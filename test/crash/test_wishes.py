@@ -81,7 +81,7 @@ class WishJourney(Journey):
         if is_done and self.reached is None:
             self.reached = list(self.world.delivered)
         for image, modes in itertools.product(
-            [self.disk.image(), *(each for each, _ in zip(self.disk.crash_states(), range(STATES_MAX), strict=False))],
+            [self.disk.image(), *itertools.islice(self.disk.crash_states(), STATES_MAX)],
             (self.disk.modes, self.disk.durable_modes),
         ):
             known = (
@@ -166,7 +166,8 @@ def _journey(wish, name):
         """See what the journey's name says."""
         self.travel(wish.encode(), name)
 
-    test.__doc__ = f"A message {name.replace('_', ' ')} that shall be {wish}: no cut undoes what was told, or loses mail."
+    how = name.replace("_", " ")
+    test.__doc__ = f"A message {how} that shall be {wish}: no cut undoes what was told, or loses mail."
     return test
 
 

@@ -56,14 +56,14 @@ def _unit(name: str, home: str) -> Unit | None:
 
 
 def _names(fragment: str, home: str) -> bool:
-    """Does a unit's file, or that of qmail-send beside it, name the home?"""
+    """Does a unit's file, or that of qmail-send beside it, name the home, or a program in its bin?"""
     for path in (fragment, os.path.join(os.path.dirname(fragment), RELOADED[0])):
         try:
             with open(path, encoding="utf-8", errors="replace") as file:
                 words = file.read().replace("=", " ").split()
         except OSError:
             continue
-        if any(word == home or word.startswith(home + "/") for word in words):
+        if any(home in (word, os.path.dirname(os.path.dirname(word))) for word in words):
             return True
     return False
 

@@ -33,7 +33,8 @@ class RequestTests(SynchronousTestCase):
 
     def test_breaches(self) -> None:
         """What is no request is refused as soon as that is known."""
-        for data in (b"x", b"0:,", b"3:abc,", b"4:a\0bc,", b"2:a\0;", b"02:a\0,", b"%d:" % (REQUEST_MAX + 1), b"9999999"):
+        for data in (b"x", b"0:,", b"3:abc,", b"4:a\0bc,", b"2:a\0;", b"02:a\0,", b"%d:" % (REQUEST_MAX + 1),
+                     b"9999999"):
             requests = Requests()
             requests.add(data)
             if data == b"9999999":

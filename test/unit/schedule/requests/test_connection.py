@@ -139,8 +139,8 @@ class ConnectionTests(SynchronousTestCase):
 
     def test_breaches(self):
         """Who breaks the rules is cut off, and nothing of it is carried out."""
-        for data in (b"GET / HTTP/1.0\r\n", b"5:hello,", b"0:,", b"1:\0;", b"4:a\0b\0", b"99999:", b"40000:" + b"x" * 10,
-                     b"-1:,", b"04:abc\0,", b"99999999999999999999:"):
+        for data in (b"GET / HTTP/1.0\r\n", b"5:hello,", b"0:,", b"1:\0;", b"4:a\0b\0", b"99999:",
+                     b"40000:" + b"x" * 10, b"-1:,", b"04:abc\0,", b"99999999999999999999:"):
             self.asked = []
             self.connect()
             self.connection.dataReceived(data + b"x" * 20)
