@@ -144,6 +144,10 @@ class Agenda:
         if new:
             self.parked.update(self.take_out(new))
 
+    def park_new(self, number: int) -> None:
+        """The same for a message that is on no queue yet, which costs no look at the others."""
+        self.parked.setdefault(number, [])
+
     def unpark(self, number: int, at: int | None = None) -> None:
         """Let a message come up again: at the times that were known, or all *at* one time."""
         self.on_hold.discard(number)

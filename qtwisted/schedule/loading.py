@@ -123,7 +123,7 @@ class Loading:
                     found.append((channel, at))
             kind = "info"
             if self._ledger.is_held(number):
-                self._agenda.park((number,))
+                self._agenda.park_new(number)
                 self._agenda.on_hold.add(number)
         except OSError:
             self._trouble(kind, number)

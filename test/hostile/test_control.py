@@ -67,7 +67,8 @@ class ProtocolTests(HostileCase):
     def test_breaches(self) -> None:
         """Whatever is no request ends the connection, and nothing else."""
         for data in (b"GET / HTTP/1.0\r\n\r\n", b"\0" * 100, b"0:,", b"3:abc,", b"5:a\0b\0c;", b"-1:a,", b"1e3:",
-                     b"01:\0,", b"%d:" % (REQUEST_MAX + 1), b"2000000000:", b"99999999999:", b"6:delete,", b":", b"9" * 1000):
+                     b"01:\0,", b"%d:" % (REQUEST_MAX + 1), b"2000000000:", b"99999999999:", b"6:delete,", b":",
+                     b"9" * 1000):
             caller = self.caller()
             caller.sendall(data)
             self.assertTrue(self.is_cut_off(caller), data)

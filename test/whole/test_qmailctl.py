@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -216,6 +217,20 @@ class ServiceTests(CtlCase):
         self.ctl("start")
         self.assertTrue(os.path.exists(f"{self.home.path}/ran"))
         self.ctl("stop")
+
+    def test_resume(self) -> None:
+        """Where qmail-send was told to end, a start starts it again, and nothing else."""
+        running = self.home.up()
+        master, [send] = running.process.pid, running.pids("send")
+        os.kill(send, signal.SIGTERM)
+        running.wait_for("send: stopped; .*")
+        self.assertIn("does not answer", self.ctl("stat", code=1))
+        self.assertIn("does not answer", self.ctl("pause", code=100))
+        self.assertEqual(self.ctl("start"), "qmail-send runs again\n")
+        self.assertNotEqual(running.pids("send"), [send])
+        told = json.loads(self.ctl("stat", "--json"))
+        self.assertEqual([each["pid"] for each in told["processes"] if each["role"] == "master"], [master])
+        running.stop()
 
     def test_failure(self) -> None:
         """What keeps it from starting is said."""

@@ -1,5 +1,7 @@
 """Starts a mail system in the background: by HOME/rc, as a boot script does, or else by twistd.
 
+It runs as the owner of the home, if that is not root.
+
 What it says while it starts is shown if it does not start. Its log is not ours: HOME/rc names a logger, or else the
 lines go to splogger, as those of twistd do.
 """
@@ -12,6 +14,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from qtwisted.admin import launchers
 from qtwisted.admin.ctl import Refused
 from qtwisted.config import conf as build
 from qtwisted.schedule.asking import is_answering
@@ -26,7 +29,10 @@ AGAIN_FOR = 0.1
 GREETING_WITHIN = 2.0
 SAID_MAX = 2000
 
-TWISTD = "import sys; sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+FIND = "import sys; sys.path[0:0] = {path!r}; "
+"""How a process that we start finds the package that we were found in."""
+TWISTD = FIND + "sys.argv[0] = 'twistd'; from twisted.scripts.twistd import run; run()"
+SPLOGGER = FIND + "from qtwisted.system.splogger import main; sys.exit(main())"
 
 
 class Start:
@@ -36,19 +42,20 @@ class Start:
         """Start the mail system of *home*."""
         self._home = home
         self._said = os.memfd_create("said")
+        self._owner = owner(home)
         self._is_script = os.access(f"{home}/rc", os.X_OK)
         if self._is_script:
-            words = [sys.executable, "-P", "-s", "-m", "qtwisted.system.splogger", "qmail"]
-            logger = self._run(words, subprocess.PIPE, subprocess.DEVNULL, **log_user(home))
-            self._process = self._run([f"{home}/rc"], subprocess.DEVNULL, logger.stdin)
+            check(f"{home}/rc")
+            logger = self._run(python(SPLOGGER, "qmail"), subprocess.PIPE, subprocess.DEVNULL, log_user(home))
+            self._process = self._run([f"{home}/rc"], subprocess.DEVNULL, logger.stdin, self._owner)
             assert logger.stdin is not None
             logger.stdin.close()
         else:
-            words = [sys.executable, "-P", "-s", "-c", TWISTD, "--pidfile=", "qmail", "--home", home]
-            self._process = self._run(words, subprocess.DEVNULL, subprocess.DEVNULL)
+            words = python(TWISTD, "--pidfile=", "qmail", "--home", home)
+            self._process = self._run(words, subprocess.DEVNULL, subprocess.DEVNULL, self._owner)
 
     def _run(self, words: Sequence[str], stdin: int, stdout: int | IO[bytes] | None,
-             **who: Any) -> subprocess.Popen[bytes]:
+             who: dict[str, Any]) -> subprocess.Popen[bytes]:
         """Start a process in a session of its own, so that our terminal cannot end it."""
         try:
             return subprocess.Popen(words, stdin=stdin, stdout=stdout, stderr=self._said, cwd="/",
@@ -74,10 +81,33 @@ class Start:
         return "; ".join("".join(each if each.isprintable() else "?" for each in line) for line in lines[-3:])
 
 
+def python(program: str, *words: str) -> list[str]:
+    """The command line of a program in Python."""
+    return [sys.executable, "-P", "-s", "-c", program.format(path=launchers.import_path()), *words]
+
+
+def owner(home: str) -> dict[str, Any]:
+    """Under whom the mail system is started, in the words of Popen; nothing if it is us.
+
+    Where a home belongs to somebody else, what lies there must not make root do anything.
+    """
+    found = os.stat(home)
+    if os.geteuid() != 0 or found.st_uid == 0:
+        return {}
+    return {"user": found.st_uid, "group": found.st_gid, "extra_groups": []}
+
+
+def check(path: str) -> None:
+    """Raise Refused if root would run a script that somebody else can write."""
+    found = os.stat(path)
+    if os.geteuid() == 0 and os.stat(os.path.dirname(path)).st_uid == 0 and (found.st_uid or found.st_mode & 0o022):
+        raise Refused(f"{path} can be written by others than root, so root does not run it")
+
+
 def log_user(home: str) -> dict[str, Any]:
     """Under whom a logger runs, in the words of Popen; nothing if we are not root."""
-    if os.geteuid() != 0:
-        return {}
+    if os.geteuid() != 0 or owner(home):
+        return owner(home)
     ids = build.ids(build.load(home))
     return {"user": ids.qmaill_uid, "group": ids.nofiles_gid, "extra_groups": [ids.nofiles_gid]}
 

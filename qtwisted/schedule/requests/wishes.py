@@ -139,6 +139,7 @@ class Wishes:
                 tell("not found", place.value)
             elif place is Place.TODO:
                 self._wait(wish, number, tell)
+                self._agenda.park_new(number)
                 self._scheduler.arrivals.look_soon(number)
             else:
                 wish(number, tell)

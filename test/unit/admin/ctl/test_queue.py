@@ -149,7 +149,8 @@ class PrintTests(QueueCase):
 
     def test_fields(self) -> None:
         """For programs: fields with tabs, times in UTC, sizes in bytes."""
-        fields = ("1001", "queued", "2027-01-16T09:46:40Z", "21", "<s1001@test.example>", "2", "1", "joe@test.example")
+        fields = ("1001", "queued", "2027-01-16T09:46:40Z", "21", "<s1001@test.example>", "2", "1",
+                  "joe@test.example")
         self.assertEqual(self.run_queue("1001"), "\t".join(fields) + "\n")
 
     def test_json(self) -> None:
