@@ -14,7 +14,7 @@ The mail system as a whole:
     ``start`` leaves it to systemd where that has a unit for the home, else runs HOME/rc as a boot script does, else
     twistd; it waits until qmail-send answers, and starts qmail-send alone where only that was told to end. ``stop``
     waits until the running deliveries have ended. ``reload`` has the control files read again.
-``pause``, ``cont``, ``flush``
+``pause``, ``cont``, ``flush`` (or ``doqueue``, ``alrm``; and ``hup`` is ``reload``)
     Start no delivery, while mail is still received; go on; try every message now. A pause lasts until ``cont``, or
     until qmail-send is started again, whatever the reason.
 
@@ -103,10 +103,14 @@ COMMANDS = (
 )
 
 
+ALIASES = {"alrm": "flush", "doqueue": "flush", "hup": "reload"}
+"""Other names that some commands have in Life with qmail."""
+
+
 def find(name: str) -> Command:
     """The command called *name*."""
     for command in COMMANDS:
-        if command.name == name:
+        if command.name == ALIASES.get(name, name):
             return command
     raise Refused(f"there is no command {name!r}; try: qmailctl help")
 
@@ -143,7 +147,7 @@ def perform(words: Sequence[str], home: str, screen: Screen) -> int:
         name, rest = rest[0], ["--help"]
     command = find(name)
     options = parser(command).parse_args(rest)
-    code: int = load(command).run(name, options, home, screen)
+    code: int = load(command).run(command.name, options, home, screen)
     return code
 
 

@@ -7,6 +7,7 @@ import os
 import shlex
 import signal
 import subprocess
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -158,6 +159,27 @@ class QueueTests(CtlCase):
         self.assertIn("not in the queue", self.ctl("show", "4711", code=1))
         self.assertIn("is not running", self.ctl("delete", number, code=100))
         self.assertEqual(self.ctl("queue", "--ids"), number + "\n")
+
+    def test_first_lines(self) -> None:
+        """However long the queue is, the list begins at once, takes little memory, and ends when nobody reads on."""
+        before = self.memory(None)
+        fill(f"{self.home.path}/queue", 5000, texts=False)
+        self.assertLess(self.memory(None) - before, 4000)
+        self.memory(1)
+
+    def memory(self, lines: int | None) -> int:
+        """List the queue, read so many lines, and give how much memory that has needed, in kilobytes."""
+        program = ("import sys; from qtwisted.admin.qmailctl import main; code = main(); "
+                   "sys.stderr.write(open('/proc/self/status').read()); sys.exit(code)")
+        words = [code().executable, "-P", "-s", "-c", program, "--home", self.home.path, "queue"]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=code().environment())
+        assert process.stdout is not None and process.stderr is not None
+        read = len(list(islice(process.stdout, lines)))
+        process.stdout.close()
+        status = process.stderr.read().decode("ascii")
+        process.stderr.close()
+        self.assertEqual((process.wait(120), read), (0, len(self.home.files("info")) if lines is None else lines))
+        return int(status.partition("VmHWM:")[2].split()[0])
 
     def test_many(self) -> None:
         """Thousands are held and deleted by one command each, while mail goes on."""

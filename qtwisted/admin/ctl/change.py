@@ -135,8 +135,9 @@ class Change:
         if self._options.json:
             self._screen.json(value)
             return
-        why = f": {value['text']}" if value["text"] else ""
-        self._screen.whole(f"{value['id']}: {self._screen.styled(word, COLOURS.get(word, BAD))}{why}")
+        why = f": {live.plain(value['text'])}" if value["text"] else ""
+        told = self._screen.styled(live.plain(word), COLOURS.get(word, BAD))
+        self._screen.whole(f"{int(value['id'])}: {told}{why}")
 
 
 def named(message: Message) -> bytes:

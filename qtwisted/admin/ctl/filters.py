@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import time
 from fnmatch import translate
@@ -63,8 +64,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def pattern(text: str) -> Callable[[bytes], bool]:
-    """Make a test for addresses; letters are the same in either case."""
-    match = re.compile(translate(text.lower())).match
+    """Make a test for addresses; letters are the same in either case, and ``?`` is any byte."""
+    match = re.compile(translate(os.fsencode(text).decode("latin-1").lower())).match
     return lambda address: match(address.decode("latin-1").lower()) is not None
 
 

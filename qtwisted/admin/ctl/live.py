@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from qtwisted.admin.ctl import Refused
+from qtwisted.admin.ctl.screen import shown
 from qtwisted.schedule.asking import Asking, NotAllowed, NotRunning
 from qtwisted.wire.request import RequestError
 
@@ -13,12 +14,17 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def plain(told: object) -> str:
+    """What qmail-send says, harmless: whoever has got hold of it shall not get hold of root's terminal."""
+    return shown(str(told).encode("latin-1", "replace"))
+
+
 def asking(home: str) -> Asking:
     """Connect to the qmail-send of a home, or say why not."""
     try:
         return Asking(home)
     except (NotRunning, NotAllowed) as why:
-        raise Refused(str(why)) from None
+        raise Refused(plain(why)) from None
     except RequestError:
         raise Refused(f"what serves {home}/run/send.sock is no qmail-send") from None
 
@@ -28,7 +34,7 @@ def answers(send: Asking, *words: bytes) -> Iterator[dict[str, Any]]:
     try:
         for value in send.ask(*words):
             if "error" in value:
-                raise Refused(str(value["error"]))
+                raise Refused(plain(value["error"]))
             yield value
     except (NotRunning, RequestError) as why:
         raise Refused(f"{why}; look at its log for what was done") from None

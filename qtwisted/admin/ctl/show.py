@@ -65,7 +65,8 @@ class View:
         self._message = message
         self._told = told
         self._now = int(time.time())
-        self._reports = {each["recipient"].encode("latin-1"): each for each in (told or {}).get("reports", ())}
+        reports = (told or {}).get("reports", ())
+        self._reports = {each["recipient"].encode("latin-1", "replace"): each for each in reports}
 
     def _next(self) -> dict[str, int]:
         """When the message is tried next, by channel."""
@@ -110,7 +111,7 @@ class View:
             report = self._reports.get(recipient.address)
             if report is not None and not recipient.is_done:
                 when = age(self._now - int(report["at"]))
-                screen.whole(f"        {when} ago: {shown(report['text'].encode('latin-1').rstrip())}")
+                screen.whole(f"        {when} ago: {live.plain(report['text'].rstrip())}")
         failures = self._inventory.failures(self._message.number, FAILURES_MAX)
         if failures:
             screen.whole(screen.styled("the sender will be told:", BAD))
@@ -131,15 +132,15 @@ class View:
         if self._told is None:
             yield "qmail-send", "not running, or not to be asked by us"
         for each in (self._told or {}).get("deliveries", ()):
-            yield "delivering", f"{shown(each['recipient'].encode('latin-1'))} for {each['running_for']:.0f}s"
+            yield "delivering", f"{live.plain(each['recipient'])} for {float(each['running_for']):.0f}s"
         for channel, at in sorted(self._next().items()):
             when = f"in {age(at - self._now)}" if at > self._now else "as soon as there is room"
-            yield "next try", f"{channel} {'when it is released' if message.is_held else when}"
+            yield "next try", f"{live.plain(channel)} {'when it is released' if message.is_held else when}"
 
     def _ending(self) -> str:
         """Say that the message is being returned or deleted."""
         verb = (self._told or {}).get("is_being_ended")
-        return f" (told to {verb}; waits for a running delivery)" if verb else ""
+        return f" (told to {live.plain(verb)}; waits for a running delivery)" if verb else ""
 
 
 def header_fields(text: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -103,15 +103,15 @@ def show(home: str, screen: Screen, snapshot: dict[str, Any] | None, running: li
         screen.whole(f"  {each.role:<8} pid {each.pid:<8} " + screen.styled(f"up {age(each.running_for)}", QUIET))
     if snapshot is not None:
         local, remote = snapshot["local"], snapshot["remote"]
-        screen.whole(f"deliveries: local {local['running']}/{local['limit']} remote "
-                     f"{remote['running']}/{remote['limit']}")
+        screen.whole("deliveries: local {}/{} remote {}/{}".format(
+            *(int(each[name]) for each in (local, remote) for name in ("running", "limit"))))
     if counted is None:
         screen.whole("messages in queue: only root may look")
         return
     screen.whole(f"messages in queue: {counted[0]}")
     screen.whole(f"messages in queue but not yet preprocessed: {counted[1]}")
     if snapshot is not None and snapshot["on_hold"]:
-        screen.whole(f"messages on hold: {snapshot['on_hold']}")
+        screen.whole(f"messages on hold: {int(snapshot['on_hold'])}")
 
 
 def state(screen: Screen, snapshot: dict[str, Any] | None, running: list[Process]) -> str:

@@ -124,6 +124,11 @@ class ChangeTests(SynchronousTestCase):
         self.run_change("hold", "--all")
         self.assertEqual([len(asked) - 1 for asked in self.sender.asked], [2, 1])
 
+    def test_hostile(self) -> None:
+        """A qmail-send that is not ours any more cannot write to a terminal what it likes."""
+        self.sender = Sender("\x1b[2J", "\x1b]0;x\x07\u2028")
+        self.assertEqual(self.run_change("hold", "9", code=1), "9: \\x1b[2J: \\x1b]0;x\\x07?\n")
+
     def test_trouble(self) -> None:
         """An error, and the end of qmail-send in the middle, are told."""
         self.patch(self.sender, "ask", lambda *words: iter([{"error": "the mail system is ending"}]))

@@ -106,6 +106,12 @@ class FilterTests(QueueCase):
         self.assertEqual(self.ids("--sender", "<>"), [1000])
         self.assertEqual(self.ids("--sender", ""), [1000])
 
+    def test_other_letters(self) -> None:
+        """A pattern of any letters is compared byte by byte."""
+        self.put("info", 1000, "Fjürgen@test.example\0".encode())
+        self.assertEqual(self.ids("--sender", "jürgen@*"), [1000])
+        self.assertEqual(self.ids("--sender", "j??rgen@*"), [1000])
+
     def test_unreadable(self) -> None:
         """A message whose sender cannot be read is shown, and is from nobody."""
         self.put("info", 1000, b"garbage")
