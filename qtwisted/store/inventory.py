@@ -16,6 +16,7 @@ import stat
 
 from qtwisted.model.frozen import NamedTuple
 from qtwisted.store.kinds.ledger import CHANNELS, Ledger, Trouble
+from qtwisted.store.qstat import in_queue, not_preprocessed
 from qtwisted.system.disk import Disk
 
 TYPE_CHECKING = False
@@ -154,7 +155,7 @@ class Inventory:
     def _read(self, kind: str, number: int, most: int) -> bytes:
         """Read the beginning of a file; nothing if there is none."""
         try:
-            fd = self._open(kind, number)
+            fd = open_plain(self._disk, self._ledger.name(kind, number))
         except OSError:
             return b""
         try:
@@ -164,32 +165,33 @@ class Inventory:
         finally:
             self._disk.close(fd)
 
-    def _open(self, kind: str, number: int) -> int:
-        """Open a plain file."""
-        fd = self._disk.open(self._ledger.name(kind, number), _FLAGS)
-        if not stat.S_ISREG(self._disk.fstat(fd).st_mode):
-            self._disk.close(fd)
-            raise OSError(errno.EINVAL, "not a plain file")
-        return fd
-
     def _records(self, kind: str, number: int) -> Iterator[bytes]:
-        """Read the records of a file, each ended by a zero byte."""
-        fd = self._open(kind, number)
-        try:
-            rest = b""
-            while piece := self._disk.read(fd, _PIECE):
-                *records, rest = (rest + piece).split(b"\0")
-                yield from records
-                if len(rest) > _RECORD_MAX:
-                    raise OSError(errno.EFBIG, "a record without end")
-        finally:
-            self._disk.close(fd)
+        """Read the records of a file."""
+        return records(self._disk, self._ledger.name(kind, number))
 
     def counts(self) -> tuple[int, int]:
         """Count all messages, and those not preprocessed, by their names, as qmail-qstat does."""
-        messages = sum(self._count(directory) for directory in self._ledger.directories("mess"))
-        return messages, self._count("todo")
+        return in_queue(self._disk), not_preprocessed(self._disk)
 
-    def _count(self, directory: str) -> int:
-        """Count the messages that have a file in a directory."""
-        return sum(1 for _ in self._numbers(directory))
+
+def open_plain(disk: Disk, path: str) -> int:
+    """Open a plain file for reading, and nothing else."""
+    fd = disk.open(path, _FLAGS)
+    if not stat.S_ISREG(disk.fstat(fd).st_mode):
+        disk.close(fd)
+        raise OSError(errno.EINVAL, "not a plain file")
+    return fd
+
+
+def records(disk: Disk, path: str) -> Iterator[bytes]:
+    """Read the records of a file, each ended by a zero byte; the rest after the last one is none."""
+    fd = open_plain(disk, path)
+    try:
+        rest = b""
+        while piece := disk.read(fd, _PIECE):
+            *found, rest = (rest + piece).split(b"\0")
+            yield from found
+            if len(rest) > _RECORD_MAX:
+                raise OSError(errno.EFBIG, "a record without end")
+    finally:
+        disk.close(fd)

@@ -35,13 +35,13 @@ See also: qmail-qstat(8), qmail-send(8)
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 
 from qtwisted.config.conf import home_dir, load
 from qtwisted.config.control import ControlError
 from qtwisted.model import date, oserrors
+from qtwisted.store.inventory import records
 from qtwisted.store.kinds.ledger import CHANNELS, Ledger, message_number
 from qtwisted.system.disk import Disk
 from qtwisted.system.ending import LATER, run_printing
@@ -55,8 +55,6 @@ if TYPE_CHECKING:
 #: root may be the one who looks, and qmail-send's user the one who made the files: no link leads anywhere else
 _LOOK = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
 _PIECE = 65536
-#: no address is nearly as long; what is, is no record
-_RECORD_MAX = 65536
 #: bytes as they are shown
 _SHOWN = bytes(byte if 0x20 <= byte <= 0x7E else ord("_") for byte in range(256))
 
@@ -119,24 +117,10 @@ def _summary(ledger: Ledger, number: int) -> bytes:
 
 def _recipients(ledger: Ledger, kind: str, number: int) -> Iterator[bytes]:
     """Print the recipients in one file; what is no record is passed over."""
-    for record in _records(ledger, ledger.name(kind, number)):
+    for record in records(ledger.disk, ledger.name(kind, number)):
         before = _LETTERS.get(record[:1])
         if before is not None:
             yield before % kind.encode() + record[1:].translate(_SHOWN) + b"\n"
-
-
-def _records(ledger: Ledger, path: str) -> Iterator[bytes]:
-    """Read a file's records, each ended by a zero byte; the rest after the last one is none."""
-    fd = ledger.disk.open(path, _LOOK)
-    try:
-        held = b""
-        while piece := ledger.disk.read(fd, _PIECE):
-            *records, held = (held + piece).split(b"\0")
-            yield from records
-            if len(held) > _RECORD_MAX:
-                raise OSError(errno.EFBIG, "a record without end")
-    finally:
-        ledger.disk.close(fd)
 
 
 def _warning(number: int, trouble: OSError) -> bytes:
