@@ -52,13 +52,15 @@ class Master(Service):
     """The mail system of one home."""
 
     def __init__(self, home: str, wishes: Sequence[Wish], fronts: int | None, default_delivery: str,
-                 log_command: str | None, reactor: Any = None) -> None:
+                 log_command: str | None, reactor: Any = None, log_dress: str | None = None) -> None:
         """Remember what is wanted; nothing is opened before the service is started."""
         self.home = home
         self._wishes = wishes
         self._fronts = fronts
         self._default_delivery = default_delivery
-        self._log_command = log_command
+        self._log_options = {} if log_command is None else {"command": log_command}
+        if log_dress is not None:
+            self._log_options["dress"] = log_dress
         self._reactor = reactor
         self._held: list[int] = []
         self._listeners: list[Listener] = []
@@ -149,8 +151,7 @@ class Master(Service):
         around.null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         around.log = write_end
         self._held += [read_end, write_end, around.null]
-        options = {} if self._log_command is None else {"command": self._log_command}
-        self._units["log"] = Unit("log", around, roles.unit("log"), {"lines": read_end}, options)
+        self._units["log"] = Unit("log", around, roles.unit("log"), {"lines": read_end}, self._log_options)
 
     def _make_units(self, around: Surroundings) -> None:
         """Put together all units but the log: the door, those who deliver, and the fronts."""

@@ -4,6 +4,7 @@ Synopsis::
 
     twistd [-n] qmail [--home DIR] [--smtp ENDPOINT]... [--qmtp ENDPOINT]... [--qmqp ENDPOINT]...
                       [--pop3 ENDPOINT]... [--fronts N] [--default-delivery TEXT] [--log COMMAND]
+                      [--log-format FORMAT]
 
 One process, the master, opens the ports and starts all others: the fronts that receive mail, the door to the
 queue, send, and those who deliver. When one of them dies it is started again. The master itself touches no
@@ -28,6 +29,12 @@ mail.
     what is done with mail for users without instructions of their own; default ``./Mailbox``
 ``--log COMMAND``
     give the log to this program, run as the log user, instead of standard output
+``--log-format FORMAT``
+    ``qmail``, the default, for qmail's own lines; ``json`` for the same facts as one JSON object a line, each with
+    the moment at which it was logged: ``{"at": "2026-11-30T04:45:01.123456Z", "kind": "new", "msg": 53}``. The
+    kinds are ``new``, ``info``, ``start``, ``delivery``, ``bounce``, ``triple``, ``end``, ``status``, ``exiting``,
+    ``alert``, ``warning``, ``listening`` and ``text``. Lines in JSON are meant for a program of your own; splogger
+    cuts long ones and enters alerts as information.
 
 Without any option for a service the ports come from control/listen, in lines such as ``smtp tcp:25``; without
 that file no port is opened and only the queue runs.
@@ -73,6 +80,8 @@ if TYPE_CHECKING:
 
 REFUSED = ("uid", "gid", "euid")
 DEFAULT_LOG = "splogger qmail"
+LOG_FORMATS: dict[str, str | None] = {"qmail": None, "json": "qtwisted.model.logjson"}
+"""The formats, and the module that writes lines so; qmail's lines stay as they are."""
 
 
 class Options(usage.Options):
@@ -85,6 +94,7 @@ class Options(usage.Options):
         ["fronts", None, None, "how many processes receive mail [default: one for each processor]", int],
         ["default-delivery", None, "./Mailbox", "what is done with mail for users without instructions"],
         ["log", None, None, "give the log to this program instead of standard output"],
+        ["log-format", None, "qmail", "qmail for qmail's lines, json for one JSON object a line"],
     ]
 
     def __init__(self) -> None:
@@ -98,6 +108,8 @@ class Options(usage.Options):
             raise usage.UsageError("--fronts must be 1 or more")
         if self["log"] is not None:
             check_command(self["log"])
+        if self["log-format"] not in LOG_FORMATS:
+            raise usage.UsageError(f"--log-format must be one of: {', '.join(LOG_FORMATS)}")
         if self.parent is not None:
             self.fit_in(self.parent)
 
@@ -183,10 +195,11 @@ def makeService(options: Options) -> Master:
     """The mail system as a service: for twistd, for a .tac file, or as a part of a MultiService.
 
     Nothing is opened or started before the service is. *options* may be an Options or any mapping with its
-    keys.
+    keys, of which ``log-format`` may be missing.
     """
     from qtwisted.admin.master import Master
     from qtwisted.config.conf import home_dir
 
     home = os.path.abspath(home_dir(os.environ, options["home"]))
-    return Master(home, options["listen"], options["fronts"], options["default-delivery"], options["log"])
+    return Master(home, options["listen"], options["fronts"], options["default-delivery"], options["log"],
+                  log_dress=LOG_FORMATS[options.get("log-format", "qmail")])

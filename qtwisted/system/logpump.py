@@ -4,6 +4,9 @@ Every role writes its lines into one pipe; this process empties it at once, what
 They go to the standard output that the master was started with or, with the option ``command``, to the
 standard input of that program, which is started here and started again when it ends.
 
+With the option ``dress``, the name of a module whose ``dressed(lines, at)`` writes lines in another way, they
+leave in that way; the module is named by the master, since nothing here knows what the lines mean.
+
 If whoever should take the lines does not, up to a megabyte of them waits. What comes beyond is dropped, and
 as soon as there is room again a line says how many were lost.
 """
@@ -21,9 +24,12 @@ from qtwisted.system.backoff import Backoff
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from subprocess import Popen
 
     from qtwisted.system.start import Opened
+
+    Dress = Callable[[bytes, float], bytes]
 
 ROOM = 1 << 20
 PIECE = 65536
@@ -37,11 +43,12 @@ SAID_FOR = 60.0
 class Backlog:
     """Lines on their way out: bounded, whole lines only, the dropped ones counted."""
 
-    __slots__ = ("_dropped", "_half", "_lines", "room")
+    __slots__ = ("_dress", "_dropped", "_half", "_lines", "room")
 
-    def __init__(self, room: int = ROOM) -> None:
-        """Begin empty, with *room* bytes."""
+    def __init__(self, room: int = ROOM, dress: Dress | None = None) -> None:
+        """Begin empty, with *room* bytes; lines come out as *dress* writes them."""
         self.room = room
+        self._dress = dress
         self._lines = bytearray()
         self._half = b""
         self._dropped = 0
@@ -56,11 +63,17 @@ class Backlog:
 
     def _take(self, lines: bytes) -> None:
         """Keep complete *lines* as far as there is room."""
+        if self._dress is not None:
+            lines = self._dress(lines, time.time())
         free = self.room - len(self._lines)
-        if self._dropped and free >= len(lines) + 64:
-            self._lines += b"warning: %d log lines lost\n" % self._dropped
-            self._dropped = 0
-            free = self.room - len(self._lines)
+        if self._dropped:
+            lost = b"warning: %d log lines lost\n" % self._dropped
+            if self._dress is not None:
+                lost = self._dress(lost, time.time())
+            if free >= len(lines) + len(lost):
+                self._lines += lost
+                self._dropped = 0
+                free -= len(lost)
         if len(lines) > free:
             fits = lines.rfind(b"\n", 0, max(free, 0)) + 1
             self._dropped += lines.count(b"\n", fits)
@@ -200,9 +213,9 @@ def patience(output: Output | Program, now: float) -> float | None:
     return None if wakes_at is None else max(0.0, wakes_at - now) * 1000 + 1
 
 
-def carry(source: int, output: Output | Program) -> None:
+def carry(source: int, output: Output | Program, dress: Dress | None = None) -> None:
     """Carry lines from *source* to *output* until *source* ends and everything is written."""
-    backlog = Backlog()
+    backlog = Backlog(dress=dress)
     ended = False
     deaf = False
     give_up_at: float | None = None
@@ -256,6 +269,11 @@ def main(opened: Opened) -> None:
         import shlex
 
         output = Program(shlex.split(opened.options["command"]))
+    dress: Dress | None = None
+    if "dress" in opened.options:
+        from importlib import import_module
+
+        dress = import_module(opened.options["dress"]).dressed
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends when everyone who could still write has ended
-    carry(opened.fds["lines"], output)
+    carry(opened.fds["lines"], output, dress)
     output.close()

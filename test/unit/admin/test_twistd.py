@@ -41,7 +41,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         """Options that make no sense are refused, and so are services that do not exist."""
-        for words in (["--fronts", "0"], ["--fronts", "many"], ["--log", "'a"], ["--log", " "], ["--pop2", "tcp:1"]):
+        for words in (["--fronts", "0"], ["--fronts", "many"], ["--log", "'a"], ["--log", " "],
+                      ["--log-format", "xml"], ["--pop2", "tcp:1"]):
             self.assertRaises(UsageError, parsed, *words)
 
     def test_users_of_twistd(self) -> None:
@@ -54,6 +55,11 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(parsed(parent={"nodaemon": 0})["log"], "splogger qmail")
         self.assertIsNone(parsed(parent={"nodaemon": 1})["log"])
         self.assertEqual(parsed("--log", "cat", parent={"nodaemon": 0})["log"], "cat")
+
+    def test_log_format(self) -> None:
+        """The log is in qmail's lines unless JSON is asked for."""
+        self.assertEqual(parsed()["log-format"], "qmail")
+        self.assertEqual(parsed("--log-format", "json")["log-format"], "json")
 
     def test_silence(self) -> None:
         """twistd says nothing of its own on the log, unless the operator has asked for that."""

@@ -66,6 +66,16 @@ class BacklogTests(SynchronousTestCase):
         backlog.add(b"x" * (AT_ONCE + 1))
         self.assertTrue(backlog)
 
+    def test_dressed(self) -> None:
+        """Where lines are to be written in another way, all are, the one about lost lines, too."""
+        backlog = Backlog(room=100, dress=lambda lines, at: lines.upper())
+        backlog.add(b"new ms")
+        backlog.add(b"g 1\n" + b"123456789\n" * 9)
+        backlog.add(b"lost\nlost too\n")
+        self.assertEqual(drained(backlog)[:10], b"NEW MSG 1\n")
+        backlog.add(b"later\n")
+        self.assertEqual(drained(backlog), b"WARNING: 2 LOG LINES LOST\nLATER\n")
+
     def test_head_is_small(self) -> None:
         """What is written at once is no more than any pipe takes without making us wait."""
         backlog = Backlog()
