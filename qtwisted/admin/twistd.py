@@ -33,8 +33,8 @@ mail.
     ``qmail``, the default, for qmail's own lines; ``json`` for the same facts as one JSON object a line, each with
     the moment at which it was logged: ``{"at": "2026-11-30T04:45:01.123456Z", "kind": "new", "msg": 53}``. The
     kinds are ``new``, ``info``, ``start``, ``delivery``, ``bounce``, ``triple``, ``end``, ``status``, ``exiting``,
-    ``alert``, ``warning``, ``listening`` and ``text``. Lines in JSON are meant for a program of your own; splogger
-    cuts long ones and enters alerts as information.
+    ``alert``, ``warning``, ``wish``, ``listening`` and ``text``. Lines in JSON are meant for a program of your own;
+    splogger cuts long ones and enters alerts as information.
 
 Without any option for a service the ports come from control/listen, in lines such as ``smtp tcp:25``; without
 that file no port is opened and only the queue runs.

@@ -21,6 +21,7 @@ triple        msg
 end           msg
 alert         text, and file where it is about one
 warning       text, and file where it is about one
+wish          verb, msg, uid: an administrator had this done with qmailctl
 listening     text, service, place
 text          text, for whatever else a role says
 ============  =====================================================================================================
@@ -110,6 +111,8 @@ _LINES: dict[bytes, tuple[re.Pattern[bytes], Callable[[re.Match[bytes]], Event]]
     b"bounce": (re.compile(rb"bounce msg %b qp %b" % (_N, _N)), _bounce),
     b"triple": (re.compile(rb"triple bounce: discarding bounce/" + _N),
                 lambda found: _message(events.TripleBounce, found)),
+    b"qmailctl:": (re.compile(rb"qmailctl: ([a-z]{1,20}) msg %b by uid %b" % (_N, _N)),
+                  lambda found: events.Wished(found[1], int(found[2]), int(found[3]))),
     b"end": (re.compile(rb"end msg " + _N), lambda found: _message(events.MessageEnded, found)),
 }
 
@@ -185,6 +188,7 @@ _FACTS: dict[type[Event], tuple[str, Callable[[Any], dict[str, Any]]]] = {
     events.ReportMangled: ("delivery", _of_delivery),
     events.BounceQueued: ("bounce", lambda kind: {"msg": kind.number, "qp": kind.qp}),
     events.TripleBounce: ("triple", lambda kind: {"msg": kind.number}),
+    events.Wished: ("wish", lambda kind: {"verb": kind.verb.decode(), "msg": kind.number, "uid": kind.uid}),
     events.MessageEnded: ("end", lambda kind: {"msg": kind.number}),
 }
 
@@ -229,6 +233,7 @@ _WRITTEN: dict[str, Callable[[Mapping[str, Any]], bytes]] = {
         else _bytes(told, "verdict") + b": " + _bytes(told, "text")),
     "bounce": lambda told: b"bounce msg %d qp %d" % (told["msg"], told["qp"]),
     "triple": lambda told: b"triple bounce: discarding bounce/%d" % told["msg"],
+    "wish": lambda told: b"qmailctl: %b msg %d by uid %d" % (_bytes(told, "verb"), told["msg"], told["uid"]),
     "end": lambda told: b"end msg %d" % told["msg"],
 }
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import gzip
 import json
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
 import termios
+import time
+from datetime import datetime
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -173,6 +177,46 @@ class TraceTests(SynchronousTestCase):
         desk.logged(f'.*"kind": "end", "msg": {number}}}')
         (story,) = desk.stories("qp", str(qp))
         self.assertTrue(story["arrived_at"] and story["ended_at"] and story["deliveries"][0]["started_at"])
+
+    def test_output_is_a_file(self) -> None:
+        """Where standard output is a file, that is the log, and what it was before rotation, too."""
+        home = SingleHome(self)
+        log = f"{home.place}/log"
+        with gzip.open(f"{log}.1.gz", "wb") as file:
+            file.write(b"new msg 1\ninfo msg 1: bytes 1 from <old@test.example> qp 5 uid 5\nend msg 1\n")
+        line = code().twistd("-n", "qmail", "--home", home.path, *PORT, "--fronts", "1")
+        shell = ["/bin/sh", "-c", f'exec "$@" >>{log}', "sh", *line]
+        running = Running(shell, home.path, code().environment(), home.user)
+        self.addCleanup(running.kill)
+        wait_until(lambda: os.path.exists(log) and os.path.getsize(log), "it has begun")
+        done = home.run([home.program("qmailctl"), "trace", "old@test.example"])
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertIn(b"message 1, qp 5", done.stdout)
+        running.stop()
+
+    def test_multilog(self) -> None:
+        """The log of multilog is found in its directory, with the times of its stamps."""
+        if shutil.which("multilog") is None:
+            raise self.skipTest("multilog is not installed")
+        home = SingleHome(self)
+        log = f"{home.place}/main"
+        running = home.start(*PORT, "--fronts", "1", "--log", f"multilog t {log}")
+
+        def logged() -> bool:
+            """Whether the whole story of a message is in the log."""
+            running.read(0.0)
+            with open(f"{log}/current", "rb") as file:
+                return b" end msg " in file.read()
+
+        wait_until(lambda: os.path.exists(f"{home.path}/run/queue.sock"), "the door is open")
+        done = home.run([home.program("qmail-inject"), "-a", "you@test.example"], b"Subject: x\n\nhello\n")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        wait_until(logged, "the message ends")
+        done = home.run([home.program("qmailctl"), "trace", "you@test.example", "--json"])
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        story = json.loads(done.stdout)
+        self.assertTrue(story["ended"])
+        self.assertLess(abs(datetime.fromisoformat(story["arrived_at"]).timestamp() - time.time()), 3600)
 
     def test_no_log(self) -> None:
         """Where the log cannot be found, the command says what to say."""

@@ -139,6 +139,9 @@ class Journey:
         if self._reached(root, set()):
             say(self._screen, "delivered", GOOD)
             return 0
+        if not root.failed and not root.delivered:
+            say(self._screen, "left the queue without having been delivered", BAD)
+            return 1
         bounces = [qp for how, qp in root.begun if how == BOUNCE]
         say(self._screen, f"failed; the bounce is qp {bounces[-1]}" if bounces else "failed", BAD)
         return 1

@@ -27,6 +27,8 @@ OPEN_MAX = 200_000
 FLYING_MAX = 50_000
 #: deliveries of one message that are kept
 ATTEMPTS_MAX = 1000
+#: wishes of administrators about one message that are kept
+WISHES_MAX = 100
 #: deliveries of all open messages together that are kept
 KEPT_MAX = 500_000
 
@@ -63,7 +65,7 @@ class Story:
     """What the log tells of one message."""
 
     __slots__ = ("attempts", "began_at", "begun", "delivered", "ended_at", "failed", "has_begin", "has_end", "info",
-                 "is_found", "is_triple", "is_wanted", "number", "omitted", "put_off")
+                 "is_found", "is_triple", "is_wanted", "number", "omitted", "put_off", "wishes")
 
     def __init__(self, number: int, at: float | None, has_begin: bool = True) -> None:
         """Begin; *has_begin* tells whether the log has the arrival."""
@@ -77,6 +79,7 @@ class Story:
         self.failed = 0
         self.put_off = 0
         self.begun: list[tuple[str, int]] = []  # how, and the qp of the message that this one has begun
+        self.wishes: list[tuple[float | None, events.Wished]] = []  # what administrators had done with it
         self.is_triple = False
         self.ended_at: float | None = None
         self.has_end = False
@@ -118,6 +121,7 @@ class Stories:
             events.DeliveryStarted: self._start,
             events.BounceQueued: self._bounce,
             events.TripleBounce: self._triple,
+            events.Wished: self._wish,
             events.MessageEnded: self._end,
             events.Exiting: self._exit,
             **dict.fromkeys(VERDICTS, self._finish),
@@ -175,6 +179,12 @@ class Stories:
     def _triple(self, at: float | None, event: events.TripleBounce) -> None:
         """A bounce of a bounce is dropped."""
         self._of(event.number, at).is_triple = True
+
+    def _wish(self, at: float | None, event: events.Wished) -> None:
+        """An administrator has something done with the message."""
+        wishes = self._of(event.number, at).wishes
+        if len(wishes) < WISHES_MAX:
+            wishes.append((at, event))
 
     def _end(self, at: float | None, event: events.MessageEnded) -> None:
         """The message has left the queue."""

@@ -84,6 +84,7 @@ def end_lines(story: Story, screen: Screen) -> list[str]:
     """How a story ends: with bounce and removal, or not yet."""
     lines = [f"{moment(story.ended_at)}{'bounced' if how == 'bounce' else 'forwarded'} as qp {qp}"
              for how, qp in story.begun]
+    lines += [f"{moment(at)}{wish.verb.decode()}, by uid {wish.uid} with qmailctl" for at, wish in story.wishes]
     if story.is_triple:
         lines.append(f"{moment(story.ended_at)}a bounce of a bounce: discarded")
     if story.has_end:
@@ -154,6 +155,7 @@ def story_facts(story: Story, origin: Story | None) -> dict[str, Any]:
         "begun": [{"how": how, "qp": qp} for how, qp in story.begun],
         "begun_by_msg": None if origin is None else origin.number,
         "begun_by_qp": None if origin is None else origin.qp,
+        "wishes": [{"at": when(at), "verb": wish.verb.decode(), "uid": wish.uid} for at, wish in story.wishes],
         "triple": story.is_triple,
         "ended": story.has_end,
         "ended_at": when(story.ended_at),

@@ -23,6 +23,7 @@ SHAPES = {
     events.DeliveryPutOff: some.tuples(NUMBERS, TEXTS),
     events.DeliveryFailed: some.tuples(NUMBERS, TEXTS),
     events.ReportMangled: some.tuples(NUMBERS),
+    events.Wished: some.tuples(some.sampled_from([b"delete", b"bounce", b"hold", b"release"]), NUMBERS, NUMBERS),
     events.BounceQueued: some.tuples(NUMBERS, NUMBERS),
 }
 ABSTRACT = (Event, OfMessage, AboutFile, events.DeliveryEnded)
@@ -90,6 +91,7 @@ class FactsTests(SynchronousTestCase):
                 "kind": "delivery", "delivery": 2, "verdict": "mangled", "text": ""},
             b"bounce msg 53 qp 20357": {"kind": "bounce", "msg": 53, "qp": 20357},
             b"triple bounce: discarding bounce/53": {"kind": "triple", "msg": 53},
+            b"qmailctl: delete msg 53 by uid 0": {"kind": "wish", "verb": "delete", "msg": 53, "uid": 0},
             b"end msg 53": {"kind": "end", "msg": 53},
             b"status: exiting": {"kind": "exiting"},
         }

@@ -103,6 +103,13 @@ class StoryTests(SynchronousTestCase):
         self.assertEqual(([story.number for story in book.closed], book.stories.orphans), ([3, 4], 1))
         self.assertFalse(book.closed[0].has_begin)
 
+    def test_wishes(self) -> None:
+        """What an administrator has done with a message belongs to its story."""
+        book = Book("new msg 3\nqmailctl: hold msg 3 by uid 0\nqmailctl: delete msg 3 by uid 5\nend msg 3\n")
+        (story,) = book.closed
+        told = [(at, wish.verb, wish.uid) for at, wish in story.wishes]
+        self.assertEqual(told, [(1.0, b"hold", 0), (2.0, b"delete", 5)])
+
     def test_mangled(self) -> None:
         """A mangled report puts the recipient off."""
         book = Book("starting delivery 1: msg 3 to local a@x\ndelivery 1: report mangled, will defer\n")
