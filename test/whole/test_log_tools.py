@@ -23,6 +23,7 @@ from qtwisted.config import cdb, newu
 from test.kit.code import code
 from test.kit.homes import PORT, SingleHome, scratch
 from test.kit.running import Running, wait_until
+from test.kit.world import NOT_ROOT, ROLES, World
 
 SENDER = "me@test.example"
 
@@ -267,6 +268,35 @@ class TestTests(SynchronousTestCase):
         """What is no address is refused."""
         desk = Desk(self)
         self.assertEqual(desk.ctl("test", "me", "").returncode, 100)
+
+
+class ManyUsersTests(SynchronousTestCase):
+    """On a host with all of qmail's users, root sees everything, and others no more than they may."""
+
+    skip = NOT_ROOT
+
+    def test_users(self) -> None:
+        """root sends, follows and finds a message; a user sends one and is told that he may not follow it."""
+        world = World(self)
+        log = f"{world.place}/log"
+        with open(log, "wb"):
+            os.chmod(log, 0o600)
+            os.chown(log, *ROLES["qmaill"])
+        running = world.start(*PORT, "--fronts", "1", "--log", f"tee -a {log}")
+        running.ready()
+        ctl = f"{world.home}/bin/qmailctl"
+        done = world.run([ctl, "test", "me@test.example", "joe@test.example"])
+        self.assertEqual((done.returncode, done.stderr), (0, b""), done.stdout)
+        self.assertRegex(done.stdout.decode(), r"handed in by uid 0\n(.*\n)*delivered\n\Z")
+        self.assertIn("This message was sent by qmailctl test", world.read(f"{world.people['joe'].home}/Mailbox"))
+        done = world.run([ctl, "trace", "joe@test.example", "--json"])
+        self.assertEqual((done.returncode, json.loads(done.stdout)["uid"]), (0, 0))
+        joe = world.people["joe"]
+        done = world.run([ctl, "test", "joe@test.example", "me@test.example"], who=joe)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout.decode(), r"accepted as qp \d+: .*\n(.*\n)*.*does not speak to this user")
+        self.assertEqual(world.run([ctl, "trace", "me", "--log", log], who=joe).returncode, 1)
+        self.assertEqual(world.run([ctl, "top", "--once"], who=joe).returncode, 100)
 
 
 class SummaryTests(SynchronousTestCase):

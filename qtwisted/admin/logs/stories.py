@@ -10,6 +10,8 @@ left out, and no table here grows without a bound: the oldest message that is op
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from qtwisted.model import events
 
 TYPE_CHECKING = False
@@ -101,8 +103,8 @@ class Stories:
 
     def __init__(self, keep_attempts: bool, open_max: int = OPEN_MAX) -> None:
         """Begin; without *keep_attempts* finished deliveries are not remembered."""
-        self.open: dict[Number, Story] = {}
-        self.flying: dict[Number, Attempt] = {}
+        self.open: OrderedDict[Number, Story] = OrderedDict()  # a plain dict finds its oldest entry slowly
+        self.flying: OrderedDict[Number, Attempt] = OrderedDict()
         self.dropped = 0
         self.orphans = 0
         self.opened: Callable[[Story], None] = ignore
@@ -145,7 +147,7 @@ class Stories:
     def _place(self, story: Story) -> None:
         """Keep an open message; the oldest one makes room for it."""
         if len(self.open) >= self._open_max:
-            oldest = self.open.pop(next(iter(self.open)))
+            oldest = self.open.popitem(last=False)[1]
             self._again.pop(oldest.number, None)
             self.dropped += 1
             self._close(oldest)
@@ -209,7 +211,7 @@ class Stories:
         self._last_delivery = event.delivery
         attempt = Attempt(self._of(event.number, at), event, at)
         if len(self.flying) >= FLYING_MAX:
-            self.flying.pop(next(iter(self.flying)))
+            self.flying.popitem(last=False)
             self.orphans += 1
         self.flying[event.delivery] = attempt
         if self._keep_attempts:
@@ -259,7 +261,7 @@ class Stories:
         for attempt in self.flying.values():
             attempt.verdict = "lost"
             self.finished(attempt)
-        self.flying = {}
+        self.flying.clear()
 
 
 def ignore(*told: object) -> None:

@@ -7,7 +7,7 @@ have its lines before those of the message it returns, and the stories that were
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING, TypeVar
 
 from qtwisted.admin.logs.stories import Stories
@@ -41,9 +41,9 @@ class Trace:
         self.found: deque[Story] = deque()
         self.left_out = 0
         self.stories = Stories(keep_attempts=True)
-        self.links: dict[int, tuple[Story, str]] = {}
+        self.links: OrderedDict[int, tuple[Story, str]] = OrderedDict()
         self._found_max = found_max
-        self._recent: dict[int, Story] = {}
+        self._recent: OrderedDict[int, Story] = OrderedDict()
         self.stories.opened = self._opened
         self.stories.started = self._started
         self.stories.finished = self._finished
@@ -130,9 +130,9 @@ class Trace:
             self.left_out += 1
 
 
-def remember(table: dict[int, Value], key: int, value: Value, most: int) -> None:
+def remember(table: OrderedDict[int, Value], key: int, value: Value, most: int) -> None:
     """Keep a value; the oldest makes room for it."""
     table.pop(key, None)
     table[key] = value
     if len(table) > most:
-        del table[next(iter(table))]
+        table.popitem(last=False)
