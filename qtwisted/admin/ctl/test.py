@@ -17,6 +17,7 @@ from qtwisted.admin.logs.follow import Follower
 from qtwisted.admin.logs.tracing import BOUNCE, FORWARD, Trace
 from qtwisted.admin.logs.wanted import Wanted
 from qtwisted.schedule.asking import Asking, NotAllowed, NotRunning
+from qtwisted.schedule.retry import next_retry
 from qtwisted.wire.request import RequestError
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PATIENCE_FOR = 60.0
 LOOK_EVERY = 0.1
+CHANNELS = (b"local", b"remote")
 
 
 def arguments(name: str, parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,8 @@ def arguments(name: str, parser: argparse.ArgumentParser) -> None:
     parser.add_argument("sender", metavar="SENDER", help="the envelope sender; '' or '<>' for none, as bounces have")
     parser.add_argument("recipient", metavar="RECIPIENT", help="whom the message is sent to")
     parser.add_argument("--patience", type=float, default=PATIENCE_FOR, metavar="SECONDS",
-                        help=f"how long to follow it (default {PATIENCE_FOR:.0f})")
+                        help=f"how long to follow it (default {PATIENCE_FOR:.0f}); a message "
+                        "that was put off for longer is not waited for")
     log_argument(parser)
 
 
@@ -93,6 +96,7 @@ class Journey:
         self._screen = screen
         self._trace = Trace(Wanted(["qp", str(qp)], home), found_max=1000)
         self._told: set[Any] = set()
+        self._sent_at = int(time.time())
 
     def follow(self, follower: Follower, deadline: float) -> int:
         """Read on until the end of the message, or of our patience."""
@@ -103,9 +107,22 @@ class Journey:
             root = self._root()
             if root is not None and self._is_over(root, set()):
                 return self._end(root)
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= deadline or (root is not None and self._only_waits(root, deadline)):
                 return self._give_up(root)
             time.sleep(LOOK_EVERY)
+
+    def _only_waits(self, root: Story, deadline: float) -> bool:
+        """Whether the message, or a forward of it, was put off for longer than our patience, and nothing runs."""
+        ours = [story for story in self._trace.found if story is root or self._is_forward(story)]
+        waiting = [story for story in ours if not story.has_end]
+        if any(other is None for other in self._forwards(root)) or not waiting:
+            return False
+        ends_at = time.time() + deadline - time.monotonic()
+        return all(put_off_until(story, self._sent_at) > ends_at for story in waiting)
+
+    def _is_forward(self, story: Story) -> bool:
+        """Whether a message was begun by a forward."""
+        return story.qp is not None and self._trace.links.get(story.qp, (story, ""))[1] == FORWARD
 
     def _root(self) -> Story | None:
         """The story of our message, if it has begun."""
@@ -156,7 +173,9 @@ class Journey:
         elif root.has_end:
             place = "it has left the queue, and what it was forwarded as has not been delivered everywhere yet"
         else:
-            place = f"it is in the queue as message {number} and will be tried again"
+            place = f"it is in the queue as message {number}"
+            again_at = put_off_until(root, self._sent_at)
+            place += f", to be tried again about {telling.moment(again_at).strip()}" if again_at else ""
         say(self._screen, f"not at its end yet: {place}", NOTE)
         return 1
 
@@ -188,6 +207,16 @@ class Journey:
         if key not in self._told:
             self._told.add(key)
             say(self._screen, telling.moment(at) + line)
+
+
+def put_off_until(story: Story, sent_at: int) -> int:
+    """When a message that was put off is tried again; 0 if a delivery runs or may begin at any moment."""
+    if not story.attempts or any(attempt.verdict is None for attempt in story.attempts):
+        return 0
+    last = story.attempts[-1]
+    if last.verdict not in ("deferral", "mangled"):
+        return 0
+    return next_retry(int(story.began_at or sent_at), int(last.started_at or sent_at), CHANNELS.index(last.channel))
 
 
 # ---- by the queue and qmail-send
