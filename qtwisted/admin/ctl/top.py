@@ -188,7 +188,7 @@ class PutOff:
     def close(self) -> None:
         """Stop following."""
         if self._follower is not None:
-            self._follower.__exit__(None, None, None)
+            self._follower.close()
 
 
 def rates(sample: Sample, former: Sample | None) -> dict[str, float]:

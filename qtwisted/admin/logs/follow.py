@@ -49,6 +49,10 @@ class Follower:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Follow no longer."""
         if self._program is None:
             os.close(self._fd)
             return

@@ -35,8 +35,8 @@ def _replaced(found: re.Match[bytes]) -> bytes:
 
 def reason(text: bytes) -> str:
     """The reason that a report gives, as people read it, the same for all reports that differ in nothing else."""
-    common = _VARIABLE.sub(_replaced, logsafe(text[:READ_MAX]))
-    words = common.rstrip(b"/").replace(b"/", b" / ").replace(b"_", b" ").split()
+    alike = _VARIABLE.sub(_replaced, logsafe(text[:READ_MAX]))
+    words = alike.rstrip(b"/").replace(b"/", b" / ").replace(b"_", b" ").split()
     return shown(b" ".join(words))[:LONGEST] or "(no text)"
 
 

@@ -21,7 +21,7 @@ class FollowTests(SynchronousTestCase):
         self.path = os.path.abspath(self.mktemp())
         self.add(b"new msg 1\n")
         self.follower = Follower(Place((self.path,)))
-        self.addCleanup(self.follower.__exit__, None, None, None)
+        self.addCleanup(self.follower.close)
 
     def add(self, data: bytes) -> None:
         """Append to the log."""
