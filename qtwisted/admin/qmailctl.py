@@ -168,6 +168,8 @@ def main() -> int:
         sys.stdout.flush()
     except SystemExit as usage:
         return 100 if usage.code else 0
+    except KeyboardInterrupt:  # whoever watches has seen enough
+        return 130
     except BrokenPipeError:  # whoever reads has seen enough, as head has
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 0

@@ -120,11 +120,16 @@ def _carrier(home: str) -> tuple[int, str | None] | None:
         except OSError:
             continue
         at = next((at for at, word in enumerate(words) if word.endswith("qtwisted/system/start.py")), None)
-        if at is None or words[at + 1: at + 2] != ["log"] or f"home={home}" not in words or owner not in believed:
+        if at is None or words[at + 1: at + 2] != ["log"] or owner not in believed or not _serves(words, home):
             continue
         commands = [word.partition("=")[2] for word in words if word.startswith("command=")]
         return int(pid), commands[0] if commands else None
     return None
+
+
+def _serves(words: Sequence[str], home: str) -> bool:
+    """Whether a role's command line names this home, by whatever path."""
+    return any(word.startswith("home=") and os.path.realpath(word[5:]) == os.path.realpath(home) for word in words)
 
 
 def _of_output(pid: int) -> Place | None:
