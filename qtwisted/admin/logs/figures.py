@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl.screen import shown
 from qtwisted.admin.logs.reasons import domain, reason
 from qtwisted.admin.logs.stories import VERDICTS, Stories
 from qtwisted.model import events
@@ -239,4 +238,4 @@ _COUNTED: dict[type[Event], str] = {
 def address(raw: bytes) -> str:
     """An address as a name of a row, its host in small letters."""
     local, mark, host = logsafe(raw[:ADDRESS_MAX]).rpartition(b"@")
-    return shown(local + mark + host.lower()) or "<>"
+    return (local + mark + host.lower()).decode("ascii") or "<>"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 
-from qtwisted.admin.ctl.screen import shown
 from qtwisted.model.logline import logsafe
 
 #: a reason is cut here
@@ -37,9 +36,9 @@ def reason(text: bytes) -> str:
     """The reason that a report gives, as people read it, the same for all reports that differ in nothing else."""
     alike = _VARIABLE.sub(_replaced, logsafe(text[:READ_MAX]))
     words = alike.rstrip(b"/").replace(b"/", b" / ").replace(b"_", b" ").split()
-    return shown(b" ".join(words))[:LONGEST] or "(no text)"
+    return b" ".join(words)[:LONGEST].decode("ascii") or "(no text)"
 
 
 def domain(address: bytes) -> str:
     """The host of an address, in small letters."""
-    return shown(logsafe(address.rpartition(b"@")[2][:255]).lower()) or "(none)"
+    return logsafe(address.rpartition(b"@")[2][:255]).lower().decode("ascii") or "(none)"
