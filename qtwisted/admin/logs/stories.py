@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Number = int
 
 #: messages that may be open at the same time
-OPEN_MAX = 200_000
+OPEN_MAX = 100_000
 #: deliveries that may be in flight at the same time; each channel has at most 10,000
 FLYING_MAX = 50_000
 #: deliveries of one message that are kept
