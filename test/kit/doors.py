@@ -8,6 +8,7 @@ from __future__ import annotations
 import grp
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from twisted.trial.unittest import SynchronousTestCase
+
+    from test.kit.halting import Halts
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SPLIT = 23
@@ -71,8 +74,11 @@ class DoorHome:
         with open(f"{self.path}/{name}", "w", encoding="ascii") as file:
             file.write(text)
 
-    def start(self, before: Sequence[str] = ()) -> None:
-        """Start the door, ``before`` being words to put in front of its command line; its log goes to a file."""
+    def start(self, before: Sequence[str] = (), halts: Halts | None = None) -> None:
+        """Start the door; its log goes to a file.
+
+        ``before`` are words to put in front of its command line, ``halts`` makes it halt before each sync.
+        """
         os.umask(0o022)
         if not self._listeners:
             self._listeners = {
@@ -84,9 +90,13 @@ class DoorHome:
             fds["log"] = log.fileno()
             words = command("door", self.path, os.getpid(), None, fds, {}, [ROOT])
             words[1:1] = ["-B"]
+            if halts is not None:
+                words = halts.through(words)
             self.process = subprocess.Popen(
-                [*before, *words], pass_fds=list(fds.values()), stdin=subprocess.DEVNULL, stderr=log
-            )
+                [*before, *words], pass_fds=[*fds.values(), *(halts.fds if halts else ())],
+                stdin=subprocess.DEVNULL, stderr=log)
+            if halts is not None:
+                halts.started()
 
     def kill(self) -> None:
         """End the door as a crash would; its sockets go on listening."""
@@ -201,6 +211,10 @@ class Caller:
                 return None
             self._frames = self._reader.received(data)
         return self._frames.pop(0)
+
+    def has_more(self) -> bool:
+        """Is there something to be read without waiting?"""
+        return bool(self._frames or select.select([self.socket], [], [], 0)[0])
 
     def close(self) -> None:
         """End the connection."""
