@@ -60,7 +60,7 @@ class Verb(NamedTuple):
     #: does it end the transaction, or the session?
     resets: bool = False
     ends: bool = False
-    #: is it a command that does no work?
+    #: is it a command that moves no mail?
     idles: bool = False
 
 
@@ -123,8 +123,8 @@ def _always(reply: Reply) -> Callable[[Settings, Transaction | None, bytes], Out
 VERBS = {
     verb.name: verb
     for verb in (
-        Verb(b"HELO", _helo, resets=True),
-        Verb(b"EHLO", _ehlo, resets=True),
+        Verb(b"HELO", _helo, resets=True, idles=True),
+        Verb(b"EHLO", _ehlo, resets=True, idles=True),
         Verb(b"MAIL", _mail),
         Verb(b"RCPT", _rcpt, needs_sender=True),
         Verb(b"DATA", _data, needs_sender=True, needs_recipient=True),

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 CUTS = 5
 SENDERS = 3
 SEED = 1998
-FAILS = f"me-never@{HOST}"
-WAITS = f"me-later@{HOST}"
-RECIPIENTS = (f"me@{HOST}", FAILS, WAITS)
+RECIPIENTS = (f"me@{HOST}", f"never@{HOST}", f"later@{HOST}")
+#: what must come of each message, in the end
+OUTCOMES = (f"me@{HOST}", f"bounced never@{HOST}", f"later@{HOST}")
 
 
 class Machine:
@@ -60,7 +60,7 @@ class Machine:
 
     def instruct(self, extension: str, text: str) -> None:
         """Write a .qmail file."""
-        with open(f"{self.path}/mail/.qmail-{extension}", "w", encoding="ascii") as file:
+        with open(f"{self.path}/mail/.qmail{extension}", "w", encoding="ascii") as file:
             file.write(text)
 
     def up(self) -> Running:
@@ -152,7 +152,7 @@ class PowerTests(SynchronousTestCase):
         return Code(code().executable, place)
 
     def lost(self, kind: str, build: Code, cuts: int) -> set[tuple[str, str]]:
-        """Lose power again and again; give what was accepted and does not arrive: recipient and message."""
+        """Lose power again and again; give what was accepted and does not come about: outcome and message."""
         machine = Machine(self, kind, build)
         chance = random.Random(SEED)
         accepted: set[str] = set()
@@ -170,7 +170,7 @@ class PowerTests(SynchronousTestCase):
                 accepted |= sender.stop()
         self.assertGreater(len(accepted), cuts * 5)
         found = self.found(machine)
-        return {(recipient, name) for recipient in RECIPIENTS for name in accepted} - set(found)
+        return {(outcome, name) for outcome in OUTCOMES for name in accepted} - set(found)
 
     def found(self, machine: Machine) -> Counter[tuple[str, str]]:
         """Deliver all that is queued; give who has got which message, or is in the bounce of it."""

@@ -148,7 +148,7 @@ class CommandTests(SynchronousTestCase):
 
     def test_s26_idle_commands(self) -> None:
         """The 101st command that does no work is 421."""
-        for command in (b"NOOP", b"RSET", b"VRFY x", b"HELP"):
+        for command in (b"NOOP", b"RSET", b"VRFY x", b"HELP", b"HELO x", b"EHLO x"):
             codes = self.other().codes((command + b"\r\n") * 101)
             self.assertEqual(codes[-1], 421)
             self.assertNotIn(421, codes[:100])

@@ -193,7 +193,7 @@ class FrontTests(SynchronousTestCase):
 
     def test_s52_never_reads(self) -> None:
         """S52: a client that asks for ever and never reads is not read any more, and costs little memory."""
-        self.start()
+        self.start(maxjunk="0")
         self.assertEqual(self.connect().deliver(), 250)
         before = self.resident()
         peer = self.connect()

@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 
 
 def arrived(messages: Iterable[bytes]) -> Counter[tuple[str, str]]:
-    """How often each recipient has got each message, or is named in a bounce of it; a torn message counts for none."""
+    """How often each recipient has got each message, and each bounce (``bounced`` and the recipient) has come.
+
+    A torn message counts for none.
+    """
     found: Counter[tuple[str, str]] = Counter()
     for message in messages:
         name = re.search(rb"\nSubject: (\S+)\n\nbody of (\S+)\n$", message)
         is_bounce = message.startswith(b"Return-Path: <>\n")
         recipient = re.search(rb"\n<(\S+)>:\n" if is_bounce else rb"\nDelivered-To: (\S+)\n", message)
         if name and recipient and name[1] == name[2]:
-            found[recipient[1].decode(), name[1].decode()] += 1
+            found["bounced " * is_bounce + recipient[1].decode(), name[1].decode()] += 1
     return found
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.mailbox import contents, maildirwatch
+from qtwisted.mailbox import contents, maildir2mbox, maildirwatch
+from qtwisted.system.disk import Disk
 from test.kit.programs import Ended, run_main
 
 
@@ -28,6 +29,35 @@ class MaildirCase(SynchronousTestCase):
         file.write_bytes(text)
         os.utime(file, (at, at))
         return file
+
+
+class NotingDisk(Disk):
+    """Notes the steps whose order matters."""
+
+    def __init__(self, steps: list[str]) -> None:
+        """Note them in *steps*."""
+        super().__init__()
+        self._steps = steps
+
+    def fsync(self, fd: int) -> None:
+        """Note it."""
+        self._steps.append("fsync")
+        super().fsync(fd)
+
+    def fsync_dir(self, path: str | bytes) -> None:
+        """Note it."""
+        self._steps.append("fsync_dir")
+        super().fsync_dir(path)
+
+    def rename(self, source: str | bytes, target: str | bytes) -> None:
+        """Note it."""
+        self._steps.append("rename")
+        super().rename(source, target)
+
+    def unlink(self, path: str | bytes) -> None:
+        """Note it."""
+        self._steps.append("unlink")
+        super().unlink(path)
 
 
 class ContentsTests(MaildirCase):
@@ -102,6 +132,18 @@ class Maildir2mboxTests(MaildirCase):
         )
         self.assertEqual(sum((os.listdir(self.maildir / part) for part in ("new", "cur")), []), [])
         self.assertFalse((self.room / "scratch").exists())
+
+    def test_durable_order(self) -> None:
+        """The new mbox is durable, its name too, before the first message leaves the Maildir."""
+        self.put("new/b", b"text\n", 1200)
+        steps: list[str] = []
+        self.patch(maildir2mbox, "Disk", lambda: NotingDisk(steps))
+        names = {"MAILDIR": self.maildir, "MAIL": self.room / "mbox", "MAILTMP": self.room / "scratch"}
+        self.patch(os, "environb", {os.fsencode(name): os.fsencode(path) for name, path in names.items()})
+        self.addCleanup(os.umask, os.umask(0o077))
+        self.addCleanup(os.chdir, os.getcwd())
+        self.assertEqual(maildir2mbox.maildir2mbox([]), 0)
+        self.assertEqual(steps, ["fsync", "rename", "fsync_dir", "unlink"])
 
     def test_nothing_to_move(self) -> None:
         """With no mail nothing is touched."""

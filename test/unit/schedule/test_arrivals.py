@@ -209,6 +209,22 @@ class Todo(TestCase):
         self.assertEqual(self.desk.files(), [])
         self.assertEqual(self.desk.door.commands, [f"done/{number}"])
 
+    def test_remains_go_first(self):
+        """Files that were begun and given up are gone for good before the message is removed."""
+        self.desk.start()
+        number = self.desk.arrive(b"a@remote.example", b"b@test.example")
+        create = self.desk.disk.create
+        self.desk.disk.create = lambda name, mode: create(name, mode) if "info" in name else self.refuse()
+        self.desk.report(b"Zlater\n")
+        steps = []
+        fsync_dir = self.desk.disk.fsync_dir
+        self.desk.disk.fsync_dir = lambda name: steps.append((name, len(self.desk.door.commands))) or fsync_dir(name)
+        self.desk.report(b"K", channel=0)
+        self.desk.wait(401)
+        self.desk.report(b"K")
+        self.assertEqual(self.desk.door.commands, [f"done/{number}"])
+        self.assertIn((f"info/{number % 23}", 0), steps)
+
     def test_sync_fails(self):
         """If files cannot be made durable they do not count, todo stays, and they are written anew later."""
         self.desk.start()

@@ -298,7 +298,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_idle_commands(self) -> None:
         """After a hundred commands that do nothing the session ends."""
-        for command in (b"NOOP", b"RSET", b"VRFY x", b"HELP"):
+        for command in (b"NOOP", b"RSET", b"VRFY x", b"HELP", b"HELO x", b"EHLO x"):
             conversation = talk()
             codes = conversation.codes((command + b"\r\n") * 102)
             self.assertEqual((len(codes), codes[-1]), (101, 421))
@@ -311,7 +311,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_output_waits(self) -> None:
         """Output stays small: the core says that it must be sent before it goes on."""
-        core = SmtpServer(Settings(b"mx", maxrcpt=1))
+        core = SmtpServer(Settings(b"mx", maxrcpt=1, errors=0, idle_commands=0))
         core.received(b"MAIL <a>\r\nRCPT <b>\r\n" + b"RCPT\r\n" * 10000 + b"HELO x\r\n" * 2000)
         total = 0
         while (event := core.next()) is not DATA:
