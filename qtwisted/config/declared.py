@@ -241,6 +241,10 @@ ALL: tuple[Field, ...] = (
         "tlsdestinations", MAPPING, None, _REMOTE, "Where mail must be encrypted on its way.",
         "TLS policy: {}", "TLS is used wherever it is offered.",
     ),
+    _limit(
+        "userbytes", 64 << 20, ("qmail-queue",), "Most bytes a local user may hand in at a time; 0 is no limit.",
+        "Limit of what a local user may hand in at a time is {} bytes.",
+    ),
 )
 
 #: the same by name

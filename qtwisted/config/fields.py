@@ -260,6 +260,11 @@ def queuesync(control: Control) -> bytes:
     return Values(control).choice("queuesync", (b"auto", b"syncfs", b"fsync"))
 
 
+def userbytes(control: Control) -> int:
+    """Say how many bytes of messages that are not complete one local user may have with the door."""
+    return Values(control).integer("userbytes")
+
+
 def qmqpservers(control: Control) -> Entries:
     """Give the addresses of the QMQP servers, in the order to try them."""
     return control.list("qmqpservers") or []

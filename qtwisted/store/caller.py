@@ -181,6 +181,7 @@ class Caller(Protocol):
         if self.account.may_send(count):
             answer.count += count
         else:
+            self._door.complain(self.uid, "hands in more at a time than control/userbytes allows")
             answer.draft.give_up(WRITE_ERROR)
             self._settle(answer)
 

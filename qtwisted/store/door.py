@@ -20,7 +20,8 @@ Unlike 1.02: there is no set-uid program. qmail-queue is a client of this proces
 Exit codes: 0 after SIGTERM, when all that was complete is durable and answered; 111 if the queue cannot be
 opened or another door has it; 1 after a bug, which is told in the log.
 
-Files: HOME/queue; HOME/run/queue.sock and queue-priv.sock; control/queuesync (auto, syncfs or fsync).
+Files: HOME/queue; HOME/run/queue.sock and queue-priv.sock; control/queuesync (auto, syncfs or fsync) and
+control/userbytes (how much of messages that are not complete one local user may have here), read at the start.
 """
 
 from __future__ import annotations
@@ -87,8 +88,12 @@ class Door:
         warn: Callable[[str], None],
         descriptors: int,
         ticks: Callable[[], float] = time.monotonic,
+        user_bytes: int = 0,
     ) -> None:
-        """Serve the queue of ``intake`` as the user ``uid``, who may have so many descriptors."""
+        """Serve the queue of ``intake`` as the user ``uid``, who may have so many descriptors.
+
+        ``user_bytes`` is control/userbytes.
+        """
         self.intake = intake
         self.seconds = ticks
         self._reactor = reactor
@@ -98,6 +103,7 @@ class Door:
             self._watcher_uids = {ids.qmails_uid, 0}
         else:
             self._roles = self._watcher_uids = {uid, 0}
+        self._user_bytes = user_bytes
         self._total = quota.total_for(descriptors)
         self._accounts: dict[int, Account] = {}
         self._users: set[Caller] = set()
@@ -123,7 +129,7 @@ class Door:
         """Serve anybody as far as his share goes."""
         account = self._accounts.get(uid)
         if account is None:
-            account = self._accounts[uid] = Account(uid)
+            account = self._accounts[uid] = Account(uid, self._user_bytes)
         if account.connections < quota.CONNECTIONS and self._has_room():
             self._serve_user(connection, account)
         elif account.connections and len(account.waiting) < quota.WAITING:
@@ -319,18 +325,20 @@ def main(opened: Opened) -> None:
 
     from twisted.internet import reactor as default_reactor
 
-    from qtwisted.config.control import ControlError
+    from qtwisted.config.control import Control, ControlError
+    from qtwisted.config.fields import userbytes
 
     reactor: Any = default_reactor
     warn = log_to(opened.fds.get("log", 2))
     die_of_bugs(warn)
     try:
+        user_bytes = userbytes(Control(opened.home))
         intake = open_intake(reactor, opened, warn)
     except (OSError, ControlError) as trouble:
         warn(f"alert: cannot start: {trouble}")
         sys.exit(111)
     descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    door = Door(reactor, intake, opened.ids, os.geteuid(), warn, descriptors)
+    door = Door(reactor, intake, opened.ids, os.geteuid(), warn, descriptors, user_bytes=user_bytes)
     Acceptor(reactor, opened.fds["roles"], "roles", door.role_came)
     Acceptor(reactor, opened.fds["users"], "users", door.user_came)
     every(reactor, ROUND, door.look_around)

@@ -20,13 +20,16 @@ writes the queue, and removes what it wrote when this program dies or gives up, 
 
 Unlike 1.02: the user in the queue is the effective user at the time of the connection, not the real one.
 
+Unlike 1.02: one user may hand in 64 MB at a time, so that nobody can fill the disk with messages that are never
+complete; control/userbytes changes that.
+
 Exit codes:
 
 | 0    the message is queued
 | 11   an address has more than 1002 bytes
 | 51   out of memory
 | 52   not finished within 24 hours
-| 53   write error, such as a full disk
+| 53   write error, such as a full disk; or the user has more on its way than control/userbytes allows
 | 54   unable to read the message or the envelope, or the envelope ends early
 | 61   trouble in the home directory
 | 62   there is no queue directory

@@ -12,8 +12,6 @@ if TYPE_CHECKING:
 #: connections of one user that are served, and more that may wait until one of those ends
 CONNECTIONS = 10
 WAITING = 20
-#: bytes of one user's messages that are not complete yet
-IN_FLIGHT = 64 * 1024 * 1024
 #: messages that may be open on one connection
 DRAFTS = 32
 #: seconds a connection may say nothing, and may last
@@ -31,11 +29,12 @@ SHED_AFTER = 5.0
 class Account:
     """One user's share."""
 
-    __slots__ = ("connections", "in_flight", "messages", "uid", "waiting")
+    __slots__ = ("bytes_max", "connections", "in_flight", "messages", "uid", "waiting")
 
-    def __init__(self, uid: int) -> None:
-        """Begin with nothing in use."""
+    def __init__(self, uid: int, bytes_max: int = 0) -> None:
+        """Begin with nothing in use; *bytes_max* is how much of messages that are not complete yet he may have here."""
         self.uid = uid
+        self.bytes_max = bytes_max
         self.connections = 0
         self.in_flight = 0
         self.messages = 0
@@ -47,7 +46,7 @@ class Account:
 
     def may_send(self, count: int) -> bool:
         """Count bytes of an open message, if the user may send so many more."""
-        if self.in_flight + count > IN_FLIGHT:
+        if self.in_flight + count > self.bytes_max > 0:
             return False
         self.in_flight += count
         return True

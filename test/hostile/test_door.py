@@ -15,6 +15,8 @@ from test.kit.doors import Caller, DoorHome
 from test.kit.running import wait_until
 
 ENVELOPE = b"Fs@x\0Tr@y\0\0"
+#: what control/userbytes is unless set
+SHARE = 64 << 20
 
 
 class HostileCase(SynchronousTestCase):
@@ -189,7 +191,7 @@ class QuotaTests(HostileCase):
         """More than the share of bytes in open messages is refused as a full disk; then there is room again."""
         caller = self.caller()
         piece = door.frame(door.PIECE, 1, bytes(65536))
-        for _ in range(quota.IN_FLIGHT // 65536 + 1):
+        for _ in range(SHARE // 65536 + 1):
             caller.send(piece)
         caller.send(door.frame(door.ENVELOPE, 1, ENVELOPE))
         self.assertEqual(caller.answer(), (door.REFUSED, 1, b"53"))
@@ -198,6 +200,19 @@ class QuotaTests(HostileCase):
         answer = caller.answer()
         assert answer is not None
         self.assertEqual(answer[:2], (door.STORED, 2))
+        self.assertIn("hands in more at a time than control/userbytes allows", self.home.log())
+
+    def test_share_is_set(self) -> None:
+        """control/userbytes makes the share smaller or larger."""
+        self.home.kill()
+        self.home.write("control/userbytes", "100000\n")
+        self.home.start()
+        for size, letter in ((99000, door.STORED), (100001, door.REFUSED)):
+            caller = self.caller()
+            caller.message(1, bytes(size), ENVELOPE)
+            answer = caller.answer()
+            assert answer is not None
+            self.assertEqual(answer[0], letter)
 
     def test_connections(self) -> None:
         """Ten are served, some wait for a place, the rest is turned away; roles are not hit."""

@@ -108,8 +108,7 @@ class ShareTests(CallerCase):
 
     def test_bytes(self) -> None:
         """Beyond the share a message is refused as on a full disk, once its envelope is complete."""
-        self.patch(quota, "IN_FLIGHT", 100)
-        account = Account(7)
+        account = Account(7, bytes_max=100)
         room = Room(self.door, 7, account)
         room.send(wire.frame(wire.PIECE, 1, bytes(90)), wire.frame(wire.PIECE, 1, bytes(90)))
         self.assertEqual((room.heard(), account.in_flight), ([], 0))
