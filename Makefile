@@ -1,6 +1,7 @@
 # make run     try it out: SMTP on 127.0.0.1 port 2525, QMTP on port 2209, Ctrl-C ends it
 # make test    run every test
 # make style   the checks of style, types and imports alone
+# make reliability  power cuts, kills and failing system calls at full length, for an hour
 #
 # make it man  build everything for an installation, and the manual pages (may fetch packages)
 # make setup   install into the home that etc/conf-qmail names (fetches nothing); as root, or with DESTDIR

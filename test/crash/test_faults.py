@@ -1,8 +1,8 @@
 """System calls fail in running roles, one at a time: no mail is lost, nobody gets a bounce for it, no role ends.
 
 Each fault meets one message: for a mailbox, for one that takes it later, for one that refuses it for good, and for
-another host. With
-QTWISTED_RELIABILITY set, as ``make reliability`` does, every fault of the table is tried at the first occasion and
+another host. By
+``make reliability`` every fault of the table is tried at the first occasion and
 at each later one; otherwise a sample is.
 """
 
@@ -19,6 +19,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from test.kit.faults import Fault, injected
 from test.kit.homes import HOST, PORT, SingleHome
+from test.kit.reliability import IS_WHOLE, often
 from test.kit.running import PATIENCE, processes, wait_until
 from test.kit.senders import arrived
 from test.kit.sink import Sink
@@ -26,14 +27,14 @@ from test.kit.sink import Sink
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from test.kit.running import Running
+    from test.kit.reliability import IS_WHOLE, often
+from test.kit.running import Running
 
-IS_WHOLE = bool(os.environ.get("QTWISTED_RELIABILITY"))
 HERE, LATER, NEVER, AWAY = f"me@{HOST}", f"later@{HOST}", f"never@{HOST}", "another host"
 #: what must come of each message
 OUTCOMES = {HERE, LATER, f"bounced {NEVER}", AWAY}
 #: later occasions than this are not tried
-OCCASIONS = 40 if IS_WHOLE else 2
+OCCASIONS = often(2, 40)
 #: what is not tried again so soon is left to the end
 SHORT_PATIENCE = 1.0
 #: what can fail where, and how: role, system calls, errors; the first error of each is in the sample
@@ -79,8 +80,8 @@ def faults() -> Iterator[tuple[str, str, str]]:
 class FaultTests(SynchronousTestCase):
     """One system, many faults."""
 
-    skip = None if os.geteuid() == 0 or IS_WHOLE else "needs root, to inject faults into other processes"
-    timeout = 3600 if IS_WHOLE else 300
+    skip = None if os.geteuid() == 0 else "needs root, to inject faults into other processes"
+    timeout = often(300, 7200)
 
     def setUp(self) -> None:
         """Start the system with a way to another host."""
@@ -120,7 +121,7 @@ class FaultTests(SynchronousTestCase):
             if missing := OUTCOMES - self.got(name):
                 self.wrong.append(f"{fault}: accepted, but does not come about: {sorted(missing)}")
         self.assertEqual(self.wrong, [])
-        self.assertGreater(happened, 500 if IS_WHOLE else 30)
+        self.assertGreater(happened, often(30, 500))
 
     def meet(self, fault: Fault) -> int:
         """Let one message meet one fault; give how often the fault has happened."""

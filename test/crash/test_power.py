@@ -19,6 +19,7 @@ from qtwisted.admin import portable
 from test.kit.code import NOBODY, Code, code
 from test.kit.filesystems import FileSystem
 from test.kit.homes import HOST, PORT, scratch
+from test.kit.reliability import often
 from test.kit.running import Running, processes, wait_until
 from test.kit.senders import Sender, arrived
 from test.kit.world import NOT_ROOT
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Sequence
 
-CUTS = 5
+CUTS = often(5, 100)
 SENDERS = 3
 SEED = 1998
 RECIPIENTS = (f"me@{HOST}", f"never@{HOST}", f"later@{HOST}")
@@ -124,7 +125,7 @@ class PowerTests(SynchronousTestCase):
     """Power cuts at any moment, one after the other."""
 
     skip = NOT_ROOT
-    timeout = 300
+    timeout = often(300, 3600)
 
     def test_ext4(self) -> None:
         """Nothing is lost on ext4."""

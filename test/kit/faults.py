@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from test.kit.running import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 #: seconds that strace has to let go
 LETS_GO_IN = 10
@@ -50,11 +50,20 @@ def _end(strace: subprocess.Popen[bytes]) -> None:
 def injected(fault: Fault, pids: Collection[int]) -> Iterator[Injected]:
     """Let a system call fail in these processes, and in those they begin, as long as this lasts."""
     outcome = Injected()
+    words = ["-e", f"trace={fault.call}", "-e", f"inject={fault.call}:error={fault.error}:when={fault.when}"]
+    with traced(words, pids) as lines:
+        yield outcome
+    outcome.times = sum("(INJECTED)" in line for line in lines)
+
+
+@contextmanager
+def traced(words: Sequence[str], pids: Collection[int]) -> Iterator[list[str]]:
+    """Have strace watch these processes, and those they begin, with more options; its lines are there afterwards."""
+    lines: list[str] = []
     with tempfile.NamedTemporaryFile() as trace, tempfile.NamedTemporaryFile() as said:
-        words = ["strace", "-f", "-o", trace.name, "-e", f"trace={fault.call}",
-                 "-e", f"inject={fault.call}:error={fault.error}:when={fault.when}"]
-        strace = subprocess.Popen([*words, *(f"--attach={pid}" for pid in pids)], stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=said)
+        strace = subprocess.Popen(
+            ["strace", "-f", "-o", trace.name, *words, *(f"--attach={pid}" for pid in pids)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said)
 
         def is_attached() -> bool:
             """Does strace hold all of them, those that have ended meanwhile excepted?"""
@@ -64,7 +73,7 @@ def injected(fault: Fault, pids: Collection[int]) -> Iterator[Injected]:
 
         try:
             wait_until(is_attached, f"strace attaches to {pids}")
-            yield outcome
+            yield lines
         finally:
             _end(strace)
-        outcome.times = trace.read().count(b"(INJECTED)")
+        lines += trace.read().decode("utf-8", "replace").splitlines()

@@ -7,10 +7,11 @@ import signal
 from twisted.trial.unittest import SynchronousTestCase
 
 from test.kit.homes import HOST, PORT, SingleHome
+from test.kit.reliability import often
 from test.kit.running import wait_until
 from test.kit.senders import Sender, arrived
 
-KILLS = 100
+KILLS = often(100, 300)
 CLIENTS = 3
 SEED = 1998
 RECIPIENTS = (f"me@{HOST}", f"never@{HOST}")
@@ -23,7 +24,7 @@ IN_FLIGHT = 20
 class KillTests(SynchronousTestCase):
     """kill -9 in the midst of it all."""
 
-    timeout = 600
+    timeout = often(600, 1800)
 
     def test_nothing_is_lost(self) -> None:
         """After a hundred kills of roles chosen at random each recipient of each message that was answered with 250

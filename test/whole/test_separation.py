@@ -7,11 +7,25 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.system import roles
 from test.kit.code import code
+from test.kit.faults import traced
 from test.kit.homes import PORT
 from test.kit.running import Running, wait_until
 from test.kit.world import NOFILES, NOT_ROOT, QMAIL, ROLES, World
 
 GROUPS = {"qmail": QMAIL, "nofiles": NOFILES}
+
+#: who may write what: directories and files below the home
+WRITABLE: dict[str, set[str]] = {
+    "alias": {"alias"},
+    "qmaild": set(),
+    "qmaill": set(),
+    "qmailp": set(),
+    "qmailq": {"queue", "queue/intd", "queue/lock", "queue/lock/trigger", "queue/mess/0", "queue/pid", "queue/todo"},
+    "qmailr": {"queue/lock/tcpto", "queue/lock/trigger"},
+    "qmails": {"queue/bounce", "queue/info/0", "queue/local/0", "queue/lock/sendmutex", "queue/lock/trigger",
+               "queue/remote/0"},
+    "me": set(),
+}
 
 
 def status(pid: int) -> dict[str, str]:
@@ -142,3 +156,39 @@ class SeparationTests(SynchronousTestCase):
         self.world.inject(b"to: root\n")
         self.running.wait_for(r"delivery \d+: success: did_1\+0\+0/")
         self.assertIn("Delivered-To: root@test.example", self.world.read(f"{self.world.home}/alias/Mailbox"))
+
+    def test_who_may_write_where(self) -> None:
+        """Each user can write in the directories of his own role and nowhere else, people nowhere (X02, I11)."""
+        probe = "import os, sys; print(*(name for name in sys.argv[1:] if os.access(name, os.W_OK)))"
+        queue = [f"queue/{name}" for name in ("pid", "intd", "todo", "bounce", "lock")]
+        queue += [f"queue/{name}/0" for name in ("mess", "info", "local", "remote")]
+        files = ["queue/lock/trigger", "queue/lock/sendmutex", "queue/lock/tcpto", "users/cdb", "control/me"]
+        names = [".", "bin", "control", "users", "alias", "run", "queue", *queue, *files]
+        names = [name for name in names if os.path.lexists(f"{self.world.home}/{name}")]
+        found = {}
+        users = {name: (uid, gid) for name, (uid, gid) in ROLES.items()}
+        users["me"] = (self.world.people["me"].uid, self.world.people["me"].gid)
+        for user, (uid, gid) in users.items():
+            words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", f"--groups={gid}", "/usr/bin/python3", "-c", probe]
+            done = self.world.run([*words, *(f"{self.world.home}/{name}" for name in names)])
+            self.assertEqual(done.returncode, 0, done.stderr)
+            found[user] = {os.path.relpath(name, self.world.home) for name in done.stdout.decode().split()}
+        self.assertEqual(found, WRITABLE)
+
+    def test_root_opens_nothing_for_writing(self) -> None:
+        """qmail-lspawn starts no program and opens no file for writing while it is root, nor do its children (X07)."""
+        (lspawn,) = self.running.pids("lspawn")
+        with traced(["-e", "trace=openat,execve,setresuid"], [lspawn]) as lines:
+            for name in ("me", "joe", "nobody-here"):
+                start = len(self.running.log)
+                self.world.inject(b"to: %s\n" % name.encode())
+                self.running.wait_for(r"end msg \d+", start)
+        others = {line.split()[0] for line in lines if "setresuid(" in line}
+        self.assertGreaterEqual(len(others), 2)
+        root = []
+        for pid, _, call in (line.partition(" ") for line in lines):
+            if "setresuid(" in call:
+                others.discard(pid)
+            elif (int(pid) == lspawn or pid in others) and '"/dev/null"' not in call:
+                root += [call] * any(word in call for word in ("execve(", "O_WRONLY", "O_RDWR", "O_CREAT"))
+        self.assertEqual(root, [])

@@ -144,6 +144,11 @@ class WeAreTests(FinderCase):
         self.check_nowhere(reports.WE_ARE_BEST, b"me", {}, self.HOSTS)
         self.check_nowhere(reports.WE_ARE_BEST, b"[127.0.0.1]")
 
+    def test_exchanger_is_localhost(self) -> None:
+        """An exchanger that calls itself localhost is this host: nobody connects to himself (D07)."""
+        hosts = {**self.HOSTS, b"localhost": ["127.0.0.1", "::1"]}
+        self.check_nowhere(reports.WE_ARE_BEST, b"h", {b"h": [(0, b"localhost")]}, hosts)
+
     def test_best_as_far_as_known(self) -> None:
         """If a better one may only not have been found, the mail waits."""
         self.check_nowhere(reports.DNS_TROUBLE, b"h", {b"h": [(10, b"broken"), (20, b"me")]}, self.HOSTS)
