@@ -32,7 +32,7 @@ class Account:
     __slots__ = ("bytes_max", "connections", "in_flight", "messages", "uid", "waiting")
 
     def __init__(self, uid: int, bytes_max: int = 0) -> None:
-        """Begin with nothing in use; *bytes_max* is how much of messages that are not complete yet he may have here."""
+        """Begin with nothing in use; *bytes_max* bounds his messages that are not complete yet, 0 is no bound."""
         self.uid = uid
         self.bytes_max = bytes_max
         self.connections = 0

@@ -1,9 +1,8 @@
 """System calls fail in running roles, one at a time: no mail is lost, nobody gets a bounce for it, no role ends.
 
 Each fault meets one message: for a mailbox, for one that takes it later, for one that refuses it for good, and for
-another host. By
-``make reliability`` every fault of the table is tried at the first occasion and
-at each later one; otherwise a sample is.
+another host. ``make reliability`` tries every fault of the table at the first occasion and at each later one;
+otherwise a sample is tried.
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ class FaultTests(SynchronousTestCase):
         self.accepted: dict[str, Fault] = {}
 
     def test_each(self) -> None:
-        """After each fault what was accepted comes about, what was refused does not, and every role is the same process.
+        """After each fault what was accepted comes about, what was refused does not, and no role is another process.
 
         What the mail system tries again in minutes only may come after a restart.
         """
@@ -129,7 +128,8 @@ class FaultTests(SynchronousTestCase):
         self.number += 1
         name = f"message-{self.number}"
         self.let_later(False)
-        with injected(fault, [pid for pid, role in processes(self.home.path).items() if role == fault.role]) as outcome:
+        pids = [pid for pid, role in processes(self.home.path).items() if role == fault.role]
+        with injected(fault, pids) as outcome:
             reply = self.send(name)
             self.settle()
         self.let_later(True)

@@ -49,7 +49,7 @@ class Sender(threading.Thread):
                     while not self.enough.is_set():
                         self.send(client, f"{self.name}-{next(numbers)}")
             except (smtplib.SMTPException, OSError):
-                self.enough.wait(0.01)  # who we talked to is gone; so is the message, and nobody has promised anything
+                self.enough.wait(0.01)  # who we talked to is gone, and nobody has promised anything
 
     def send(self, client: smtplib.SMTP, name: str) -> None:
         """Send the message *name*; only the answer 250 counts."""

@@ -169,14 +169,14 @@ class SeparationTests(SynchronousTestCase):
         users = {name: (uid, gid) for name, (uid, gid) in ROLES.items()}
         users["me"] = (self.world.people["me"].uid, self.world.people["me"].gid)
         for user, (uid, gid) in users.items():
-            words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", f"--groups={gid}", "/usr/bin/python3", "-c", probe]
-            done = self.world.run([*words, *(f"{self.world.home}/{name}" for name in names)])
+            words = ["setpriv", f"--reuid={uid}", f"--regid={gid}", f"--groups={gid}", "/usr/bin/python3", "-c"]
+            done = self.world.run([*words, probe, *(f"{self.world.home}/{name}" for name in names)])
             self.assertEqual(done.returncode, 0, done.stderr)
             found[user] = {os.path.relpath(name, self.world.home) for name in done.stdout.decode().split()}
         self.assertEqual(found, WRITABLE)
 
     def test_root_opens_nothing_for_writing(self) -> None:
-        """qmail-lspawn starts no program and opens no file for writing while it is root, nor do its children (X07)."""
+        """While they are root, qmail-lspawn and its children start no program and open no file for writing (X07)."""
         (lspawn,) = self.running.pids("lspawn")
         with traced(["-e", "trace=openat,execve,setresuid"], [lspawn]) as lines:
             for name in ("me", "joe", "nobody-here"):

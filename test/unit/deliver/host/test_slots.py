@@ -117,8 +117,8 @@ class StarvationTests(SlotCase):
             self.assertEqual(send.told.get(b"r@good0", b"")[:1], b"K", step)
 
     def test_ten_thousand_dead_domains(self) -> None:
-        """While ten thousand domains lead to black holes, ten times what may lend slots, mail that came after all theirs
-        is sent within minutes; with 20 slots of a minute each it would be hours (D25).
+        """While ten thousand domains lead to black holes, ten times what may lend slots, mail that came after all
+        theirs is sent within minutes; with 20 slots of a minute each it would be hours (D25).
         """
         road, recipients = self.road(lambda: SILENT, 10000)
         send = Send(road, recipients)
