@@ -1,7 +1,7 @@
 # make run     try it out: SMTP on 127.0.0.1 port 2525, QMTP on port 2209, Ctrl-C ends it
 # make test    run every test
 # make style   the checks of style, types and imports alone
-# make reliability  power cuts, kills and failing system calls at full length, for an hour
+# make reliability   power cuts, kills and failing system calls at full length, for an hour
 #
 # make it man  build everything for an installation, and the manual pages (may fetch packages)
 # make setup   install into the home that etc/conf-qmail names (fetches nothing); as root, or with DESTDIR
@@ -45,6 +45,9 @@ test: $(VENV)/installed-tests
 
 style: $(VENV)/installed-tests
 	@$(VENV)/bin/python -m test.kit.summary test.shape
+
+reliability: $(VENV)/installed-tests
+	@QTWISTED_RELIABILITY=1 $(VENV)/bin/python -m test.kit.summary test.crash test.whole.test_kill
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -92,4 +95,4 @@ docs: $(VENV)/installed-tests
 clean:
 	rm -rf $(VENV) build SYSDEPS qtwisted.egg-info _trial_temp* .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: run test style it man setup check config docs clean
+.PHONY: run test style reliability it man setup check config docs clean
