@@ -16,7 +16,7 @@ from qtwisted.model.envelope import Envelope
 from qtwisted.store.kinds.files import FileIntake
 from qtwisted.store.kinds.syncing import Syncing
 from test.kit.owners import NotingOwner
-from test.kit.powercut import Image, PowerCutDisk, empty_queue
+from test.kit.powercut import Found, Image, PowerCutDisk, empty_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -311,6 +311,29 @@ class FailingTests(SynchronousTestCase):
             self.assertEqual(set(names["intd"]), kept)
             self.assertEqual(set(names["mess/0"]) | set(names["mess/1"]), kept)
             self.assertEqual(run.disk.open_descriptors(), 0)
+
+    def test_unknown_fate(self) -> None:
+        """If a file cannot be looked at, first or last of all, the message is refused and leaves nothing."""
+        for when in ("pid", "todo"):
+            run = Run("weak", "fsync")
+            fstat = run.disk.fstat
+
+            def fails(fd: int, run: Run = run, fstat: Callable[[int], Found] = fstat, when: str = when) -> Found:
+                """Fail as long as that directory has names."""
+                if run.disk.names_now[when]:
+                    raise OSError(errno.ENOMEM, "Cannot allocate memory")
+                return fstat(fd)
+
+            run.disk.fstat = fails  # type: ignore[method-assign]
+            run.has_failed = True
+            run.enqueue("A")
+            self.assertIn(b"creating files", run.owners["A"].result.problem)
+            names = run.disk.image().names
+            self.assertFalse(any(names[directory] for directory in names), names)
+            self.assertEqual(run.disk.open_descriptors(), 0)
+            run.disk.fstat = fstat  # type: ignore[method-assign]
+            run.enqueue("B")
+            self.assertTrue(run.owners["B"].result.ok)
 
     def test_whole_group(self) -> None:
         """When a sync fails, every message of the group is refused and no file is synced a second time."""

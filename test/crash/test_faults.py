@@ -86,7 +86,7 @@ class FaultTests(SynchronousTestCase):
         """Start the system with a way to another host."""
         self.assertIsNotNone(shutil.which("strace"), "strace is needed")
         self.home = SingleHome(self)
-        self.sink = Sink(self)
+        self.sink = Sink(self, hangs_up=True)
         self.home.control("smtproutes", f":127.0.0.1:{self.sink.port}\n")
         self.home.control("relayclients", "127.\n")
         with open(f"{self.home.path}/mail/.qmailnever", "w", encoding="ascii") as file:

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
 class Sink:
     """Accepts SMTP connections, any number at a time, and keeps what comes after DATA."""
 
-    def __init__(self, test: SynchronousTestCase) -> None:
-        """Listen on a free port of the loopback interface until the test is over."""
+    def __init__(self, test: SynchronousTestCase, hangs_up: bool = False) -> None:
+        """Listen on a free port of the loopback interface until the test is over.
+
+        It may hang up after each message.
+        """
+        self._hangs_up = hangs_up
         self.messages: list[bytes] = []
         self.recipients: list[bytes] = []
         #: what was taken: the RCPT lines that were accepted, and the message
@@ -38,11 +42,11 @@ class Sink:
 
     def _serve_one(self, connection: socket.socket) -> None:
         """Serve one connection to its end."""
-        with connection, connection.makefile("rwb") as talk:
-            try:
+        try:
+            with connection, connection.makefile("rwb") as talk:
                 self._talk(talk)
-            except OSError:
-                pass  # the other side has had enough
+        except OSError:
+            pass  # the other side has had enough
 
     def _talk(self, talk) -> None:  # type: ignore[no-untyped-def]
         """One session."""
@@ -61,7 +65,7 @@ class Sink:
                 self.messages.append(self._body(talk))
                 self.transactions.append((accepted, self.messages[-1]))
             self._say(talk, b"221 bye" if verb == b"QUIT" else reply)
-            if verb == b"QUIT":
+            if verb == b"QUIT" or (verb == b"DATA" and self._hangs_up):
                 return
 
     def reply(self, recipient: bytes) -> bytes:

@@ -66,7 +66,7 @@ class TryoutTests(SynchronousTestCase):
             running.stop()
 
     def test_guide(self) -> None:
-        """The commands of the guide are complete: run as they stand they send mail."""
+        """The commands of the guide, and of README, are complete: run as they stand they send mail."""
         self.first_home()
         self.free_port()
         running = self.tryout()
@@ -74,6 +74,11 @@ class TryoutTests(SynchronousTestCase):
         ports = {"smtp": running.port(), "qmtp": running.port("qmtp")}
         commands = [line.strip() for line in running.log if re.match(r"  (python3|swaks|printf)", line)]
         self.assertEqual(len(commands), 5)
+        with open(f"{launchers.package_root()}/README.rst", encoding="utf-8") as file:
+            shown = re.findall(r"(?m)^    (?:curl|echo) .*", file.read())[:2]
+        self.assertEqual(len(shown), 2)
+        shutil.copy(f"{launchers.package_root()}/README.rst", self.place)
+        commands += [line.strip().replace("2525", str(ports["smtp"])) for line in shown]
         for count, command in enumerate(commands, 1):
             tool = "curl" if "curl" in command else command.split()[0]
             if shutil.which(tool) is None:

@@ -191,7 +191,12 @@ class Groups:
     def _accept(self, draft: FileDraft) -> None:
         """Answer for a durable message, unless somebody took its text away meanwhile."""
         assert draft.mess is not None and draft.intd is not None
-        if not self._intake.disk.fstat(draft.mess.fd).st_nlink:
+        try:
+            is_there = self._intake.disk.fstat(draft.mess.fd).st_nlink > 0
+        except OSError as error:
+            self._intake.failed(MESS_TROUBLE, error)
+            is_there = False
+        if not is_there:
             self._void(draft, MESS_TROUBLE)
             return
         number = draft.number

@@ -24,10 +24,11 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import contextmanager, suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from qtwisted.system.disk import Disk
 
@@ -123,7 +124,8 @@ class Pool:
         except OSError:
             return None
         now = self._now()
-        found = self._disk.fstat(fd)
+        with self._undoing(fd, path):
+            found = self._disk.fstat(fd)
         if found.st_ino != number or found.st_nlink != 1 or not stat.S_ISREG(found.st_mode):
             self._disk.close(fd)
             self._disk.discard(path)
@@ -146,11 +148,24 @@ class Pool:
                 fd = self._disk.create(path)
             except FileExistsError:
                 continue
-            number = self._disk.fstat(fd).st_ino
-            if not self._is_taken(number):
+            with self._undoing(fd, path):
+                number = self._disk.fstat(fd).st_ino
+                is_taken = self._is_taken(number)
+            if not is_taken:
                 return Blank(fd, number, path, 0)
             self._disk.close(fd)  # it stays, so that the next file gets another number
         raise FileExistsError(f"pid/: no free number in {COLLISIONS_MAX} files")
+
+    @contextmanager
+    def _undoing(self, fd: int, path: str) -> Iterator[None]:
+        """Close and remove a file that cannot be looked at."""
+        try:
+            yield
+        except OSError:
+            self._disk.close(fd)
+            with suppress(OSError):
+                self._disk.discard(path)
+            raise
 
     # Giving back
 
