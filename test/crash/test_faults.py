@@ -120,7 +120,7 @@ class FaultTests(SynchronousTestCase):
             if missing := OUTCOMES - self.got(name):
                 self.wrong.append(f"{fault}: accepted, but does not come about: {sorted(missing)}")
         self.assertEqual(self.wrong, [])
-        self.assertGreater(happened, often(30, 500))
+        self.assertGreater(happened, often(30, 100))
 
     def meet(self, fault: Fault) -> int:
         """Let one message meet one fault; give how often the fault has happened."""

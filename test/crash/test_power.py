@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import smtplib
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -188,3 +189,39 @@ class PowerTests(SynchronousTestCase):
         wait_until(is_drained, "an empty queue", 120)
         running.stop()
         return arrived(machine.mailbox())
+
+
+class FullDiskTests(SynchronousTestCase):
+    """A disk that is full, and has space again."""
+
+    skip = NOT_ROOT
+    timeout = 300
+
+    def test_full(self) -> None:
+        """While the disk is full mail is put off, nothing of it stays and nobody ends; then it goes on (F01)."""
+        machine = Machine(self, "ext4", code())
+        running = machine.up()
+        wait_until(lambda: (running.read(0.02), len(running.roles()) >= 6)[1], "all roles")
+        roles = running.roles()
+        self.assertEqual(self.reply(running.port()), 250)
+        running.wait_for(r"end msg \d+")
+        ballast = f"{machine.path}/ballast"
+        with open(ballast, "wb", buffering=0) as file:
+            self.assertRaises(OSError, lambda: [file.write(bytes(65536)) for _ in range(64 << 20)])
+        big = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 10000
+        for _ in range(3):
+            self.assertEqual(self.reply(running.port(), big), 451)
+        os.unlink(ballast)
+        self.assertEqual(self.reply(running.port()), 250)
+        wait_until(lambda: (running.read(0.05), len(machine.mailbox()) == 2)[1], "two messages")
+        wait_until(lambda: (running.read(0.05), not machine.queued())[1], "an empty queue")
+        self.assertEqual(running.roles(), roles)
+        running.stop()
+
+    def reply(self, port: int, text: bytes = b"Subject: x\r\n\r\nhi\r\n") -> int:
+        """Send a message; give the code of the reply to it."""
+        with smtplib.SMTP("127.0.0.1", port, timeout=60) as client:
+            client.ehlo()
+            client.mail(RECIPIENTS[0])
+            client.rcpt(RECIPIENTS[0])
+            return client.data(text)[0]
