@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+LAUNCHER_MAX = 65536
 LONGEST_FIRST_LINE = 120
 """Kernels before 5.1 cut the first line of a script at 127 bytes."""
 
@@ -89,3 +90,9 @@ def script(home: str, module: str, function: str, interpreter: str = sys.executa
         return first + body
     # The shell runs the second line and never sees the rest; to Python the line is a string.
     return f"#!/bin/sh\n'''exec' '{interpreter}' -ISs \"$0\" \"$@\"\n' '''\n" + body
+
+
+def is_ours(path: str) -> bool:
+    """Whether *path* is a launcher of ours, and not a program of another qmail."""
+    with open(path, "rb") as file:
+        return b"\nfrom qtwisted." in file.read(LAUNCHER_MAX)

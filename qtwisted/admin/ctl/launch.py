@@ -46,6 +46,7 @@ class Start:
         self._is_script = os.access(f"{home}/rc", os.X_OK)
         if self._is_script:
             check(f"{home}/rc")
+            check_programs(home)
             logger = self._run(python(SPLOGGER, "qmail"), subprocess.PIPE, subprocess.DEVNULL, log_user(home))
             self._process = self._run([f"{home}/rc"], subprocess.DEVNULL, logger.stdin, self._owner)
             assert logger.stdin is not None
@@ -102,6 +103,14 @@ def check(path: str) -> None:
     found = os.stat(path)
     if os.geteuid() == 0 and os.stat(os.path.dirname(path)).st_uid == 0 and (found.st_uid or found.st_mode & 0o022):
         raise Refused(f"{path} can be written by others than root, so root does not run it")
+
+
+def check_programs(home: str) -> None:
+    """Raise Refused where HOME/rc would start another qmail than this one, as in a home that was adopted."""
+    path = f"{home}/bin/qmail-start"
+    if os.path.exists(path) and not launchers.is_ours(path):
+        raise Refused(f"{path} is another qmail's, and {home}/rc would start that; "
+                      f"to start this one: qmailctl --home {home} adopt --start")
 
 
 def log_user(home: str) -> dict[str, Any]:

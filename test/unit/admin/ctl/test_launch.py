@@ -6,6 +6,7 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from qtwisted.admin import launchers
 from qtwisted.admin.ctl import Refused, launch
 
 
@@ -38,3 +39,15 @@ class LaunchTests(SynchronousTestCase):
             os.chmod(self.script, mode)
             os.chown(self.script, uid, 0)
             self.assertRaises(Refused, launch.check, self.script)
+
+    def test_another_qmail(self) -> None:
+        """In a home that was adopted rc would start the qmail from before: it is not run, and what to run is said."""
+        program = f"{self.home}/bin/qmail-start"
+        os.mkdir(os.path.dirname(program))
+        with open(program, "w", encoding="ascii") as file:
+            file.write(launchers.script(self.home, "qtwisted.admin.start", "main"))
+        launch.check_programs(self.home)
+        with open(program, "wb") as binary:
+            binary.write(b"\x7fELF\x02\x01\x01")
+        trouble = self.assertRaises(Refused, launch.check_programs, self.home)
+        self.assertIn(f"qmailctl --home {self.home} adopt --start", str(trouble))
