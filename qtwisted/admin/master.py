@@ -21,7 +21,7 @@ from qtwisted.admin.ports import StartError
 from qtwisted.admin.supervise import Surroundings, Unit
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
-from qtwisted.system import roles, sockets, tally
+from qtwisted.system import notify, roles, sockets, tally
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -46,14 +46,19 @@ without limit.
 """
 REST_FOR = 5.0
 PIPE_ROOM = 1 << 20
+REMOTE_WIDTH = "2"
+"""How many bytes a delivery number takes between send and rspawn."""
 
 
 class Master(Service):
     """The mail system of one home."""
 
     def __init__(self, home: str, wishes: Sequence[Wish], fronts: int | None, default_delivery: str,
-                 log_command: str | None, reactor: Any = None, log_dress: str | None = None) -> None:
-        """Remember what is wanted; nothing is opened before the service is started."""
+                 log_command: str | None, reactor: Any = None, log_dress: str | None = None,
+                 notified: str | None = None) -> None:
+        """Remember what is wanted; nothing is opened before the service is started. *notified* is the socket of a
+        service manager that wants to know when all is open.
+        """
         self.home = home
         self._wishes = wishes
         self._fronts = fronts
@@ -62,6 +67,7 @@ class Master(Service):
         if log_dress is not None:
             self._log_options["dress"] = log_dress
         self._reactor = reactor
+        self._notified = notified
         self._held: list[int] = []
         self._listeners: list[Listener] = []
         self._units: dict[str, Unit] = {}
@@ -91,6 +97,7 @@ class Master(Service):
             unit.start()
         self._catch_signals()
         self._greet(self._around)
+        notify.tell(self._notified, notify.READY)
 
     def _prepare(self) -> Surroundings:
         """Check the home and open what the roles will be handed."""
@@ -101,7 +108,7 @@ class Master(Service):
         self._lock()
         wishes = self._wishes or ports.from_control(self.home)
         self._listeners = ports.open_all(self._reactor, wishes)
-        around = Surroundings(self._reactor, self.home, who, self._environment(), import_path(), self.say)
+        around = Surroundings(self._reactor, self.home, who, environment(self.home), import_path(), self.say)
         self._open_log(around)
         self._make_units(around)
         return around
@@ -133,13 +140,6 @@ class Master(Service):
         self._held.append(takeover.lock(self.home))
         takeover.note(self.home, False)
 
-    def _environment(self) -> dict[str, str]:
-        """The environment of every role: a fixed list, whatever ours holds."""
-        programs = os.path.dirname(sys.executable)  # where pip puts ours, for homes without a bin of their own
-        environment = {"PATH": f"{self.home}/bin:{programs}:{os.environ.get('PATH', USUAL_PATH)}"}
-        environment.update({name: os.environ[name] for name in INHERITED if name in os.environ})
-        return environment
-
     def _open_log(self, around: Surroundings) -> None:
         """Make the pipe that every role writes its lines into; a full one makes nobody wait."""
         read_end, write_end = os.pipe()
@@ -159,7 +159,7 @@ class Master(Service):
         door = self._listen(run, roles.DOOR_SOCKETS, 0o666)
         self._units["door"] = Unit("door", around, roles.unit("door"), door, {})
         control = self._listen(run, roles.SEND_SOCKETS, 0o600)
-        options = {"default_delivery": self._default_delivery, "remote_width": "2"}
+        options = {"default_delivery": self._default_delivery, "remote_width": REMOTE_WIDTH}
         self._units["send"] = Unit("send", around, roles.unit("send"), control, options)
         self._units["send"].on_rest = self._send_rests
         self._make_fronts(around)
@@ -247,6 +247,7 @@ class Master(Service):
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
         """End everything: first what takes mail and what delivers it, then the door, at last the log."""
         super().stopService()  # type: ignore[no-untyped-call]
+        notify.tell(self._notified, notify.STOPPING)
         self._release_signals()
         ports.close_all(self._listeners)
         self._listeners = []
@@ -266,6 +267,14 @@ class Master(Service):
         for fd in self._held:
             os.close(fd)
         self._listeners, self._held, self._units, self._around = [], [], {}, None
+
+
+def environment(home: str) -> dict[str, str]:
+    """The environment of every role: a fixed list, whatever ours holds."""
+    programs = os.path.dirname(sys.executable)  # where pip puts ours, for homes without a bin of their own
+    variables = {"PATH": f"{home}/bin:{programs}:{os.environ.get('PATH', USUAL_PATH)}"}
+    variables.update({name: os.environ[name] for name in INHERITED if name in os.environ})
+    return variables
 
 
 def import_path() -> list[str]:

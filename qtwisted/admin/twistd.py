@@ -5,6 +5,7 @@ Synopsis::
     twistd [-n] qmail [--home DIR] [--smtp ENDPOINT]... [--qmtp ENDPOINT]... [--qmqp ENDPOINT]...
                       [--pop3 ENDPOINT]... [--fronts N] [--default-delivery TEXT] [--log COMMAND]
                       [--log-format FORMAT]
+    twistd -n qmail --role ROLE [--home DIR] [--default-delivery TEXT]
 
 One process, the master, opens the ports and starts all others: the fronts that receive mail, the door to the
 queue, send, and those who deliver. When one of them dies it is started again. The master itself touches no
@@ -35,12 +36,19 @@ mail.
     kinds are ``new``, ``info``, ``start``, ``delivery``, ``bounce``, ``triple``, ``end``, ``status``, ``exiting``,
     ``alert``, ``warning``, ``wish``, ``listening`` and ``text``. Lines in JSON are meant for a program of your own;
     splogger cuts long ones and enters alerts as information.
+``--role ROLE``
+    no master: become this one role, ``front``, ``pop3``, ``auth``, ``door``, ``send``, ``lspawn`` or ``rspawn``.
+    systemd opens its sockets and hands them over, starts it as its user, and starts it again; the log goes to
+    standard output. The units for this are in etc/systemd; docs/units.rst describes them.
 
 Without any option for a service the ports come from control/listen, in lines such as ``smtp tcp:25``; without
 that file no port is opened and only the queue runs.
 
 With ``twistd -n`` each log line goes to standard output as it is. Without ``-n`` and without ``--log`` the
 lines go to ``splogger qmail``. The master says ``smtp: listening on 127.0.0.1 port 25`` for every port.
+
+To systemd the master says when all is open and when it begins to end, on the socket that $NOTIFY_SOCKET names
+(``Type=notify``). No process it starts gets that variable, nor $LISTEN_FDS.
 
 Signals to the master: TERM and INT stop everything, after the deliveries that are running have ended; ALRM
 has all waiting mail tried again; HUP has the control files reread; USR1 starts qmail-send and its spawners again
@@ -69,19 +77,22 @@ from typing import TYPE_CHECKING
 from twisted.python import usage
 
 from qtwisted.admin.ports import StartError, Wish
-from qtwisted.system.roles import SERVICES
+from qtwisted.system import handed, notify
+from qtwisted.system.roles import ROLES, SERVICES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
     from typing import Any
 
-    from qtwisted.admin.master import Master
+    from twisted.application.service import Service
 
 REFUSED = ("uid", "gid", "euid")
 DEFAULT_LOG = "splogger qmail"
 LOG_FORMATS: dict[str, str | None] = {"qmail": None, "json": "qtwisted.model.logjson"}
 """The formats, and the module that writes lines so; qmail's lines stay as they are."""
+ALONE = tuple(role.name for role in ROLES if role.name != "log")
+"""The roles that run without a master; then the log is the journal's work."""
 
 
 class Options(usage.Options):
@@ -95,12 +106,15 @@ class Options(usage.Options):
         ["default-delivery", None, "./Mailbox", "what is done with mail for users without instructions"],
         ["log", None, None, "give the log to this program instead of standard output"],
         ["log-format", None, "qmail", "qmail for qmail's lines, json for one JSON object a line"],
+        ["role", None, None, "be this role alone, with sockets from systemd"],
     ]
 
     def __init__(self) -> None:
         """Begin with no ports."""
         super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
+        self["notified"] = None
+        self["given"] = []
 
     def postOptions(self) -> None:
         """Check what can be checked at once, and settle what depends on twistd's own options."""
@@ -110,16 +124,28 @@ class Options(usage.Options):
             check_command(self["log"])
         if self["log-format"] not in LOG_FORMATS:
             raise usage.UsageError(f"--log-format must be one of: {', '.join(LOG_FORMATS)}")
+        if self["role"] is not None:
+            self.check_role()
         if self.parent is not None:
             self.fit_in(self.parent)
 
+    def check_role(self) -> None:
+        """Refuse what makes no sense for a role without a master."""
+        if self["role"] not in ALONE:
+            raise usage.UsageError(f"--role must be one of {', '.join(ALONE)}")
+        if self["listen"] or self["fronts"] is not None or self["log"] is not None:
+            raise usage.UsageError("--role takes neither ports nor --fronts nor --log; systemd hands it the rest")
+
     def fit_in(self, twistd: Any) -> None:
-        """Refuse options of twistd that would break the separation of users, and keep its chatter out of the
-        log.
+        """Refuse options of twistd that would break the separation of users, keep its chatter out of the log, and
+        take what systemd has to say to us.
         """
         for name in REFUSED:
             if twistd.get(name):
                 raise usage.UsageError(f"--{name} cannot be used with qmail: each role has a user of its own")
+        if self["role"] is not None:
+            self.take_descriptors(twistd)
+        self["notified"] = notify.take(os.environ)
         if self["log"] is None and not twistd.get("nodaemon"):
             self["log"] = DEFAULT_LOG
         if not (twistd.get("logfile") or twistd.get("logger") or twistd.get("syslog")):
@@ -127,6 +153,15 @@ class Options(usage.Options):
         if os.getuid() == 0 and twistd.get("pidfile") == "twistd.pid":
             twistd["pidfile"] = ""  # root writes no file into whatever directory he happens to be in
         sys.excepthook = one_line
+
+    def take_descriptors(self, twistd: Any) -> None:
+        """Take what systemd has opened for the role that we are to become."""
+        if not twistd.get("nodaemon"):
+            raise usage.UsageError("--role runs in the foreground only: twistd -n qmail --role ...")
+        try:
+            self["given"] = handed.take(os.environ)
+        except handed.HandedError as trouble:
+            raise usage.UsageError(str(trouble)) from None
 
 
 def listen_option(service: str) -> Callable[[Options, str], None]:
@@ -191,15 +226,20 @@ def one_line(kind: type[BaseException], value: BaseException, trace: TracebackTy
         sys.__stderr__.write(f"twistd qmail: fatal: {value}\n")
 
 
-def makeService(options: Options) -> Master:
+def makeService(options: Options) -> Service:
     """The mail system as a service: for twistd, for a .tac file, or as a part of a MultiService.
 
     Nothing is opened or started before the service is. *options* may be an Options or any mapping with its
     keys, of which ``log-format`` may be missing.
     """
-    from qtwisted.admin.master import Master
     from qtwisted.config.conf import home_dir
 
     home = os.path.abspath(home_dir(os.environ, options["home"]))
+    if options.get("role") is not None:
+        from qtwisted.admin.alone import Alone
+
+        return Alone(home, options["role"], options["default-delivery"], options["given"])
+    from qtwisted.admin.master import Master
+
     return Master(home, options["listen"], options["fronts"], options["default-delivery"], options["log"],
-                  log_dress=LOG_FORMATS[options.get("log-format", "qmail")])
+                  log_dress=LOG_FORMATS[options.get("log-format", "qmail")], notified=options.get("notified"))

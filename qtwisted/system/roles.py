@@ -46,6 +46,11 @@ PAIRS = (
 descriptor).
 """
 
+PARTNERS = {server[0]: client[0] for client, server in PAIRS}
+"""By roles that serve one other role: which one. Where each role is a unit of systemd of its own, the other one
+connects to the UNIX socket that is called after the role that serves it.
+"""
+
 SHOWN_AS = {
     "log": "qmail-log", "door": "qmail-clean", "lspawn": "qmail-lspawn", "rspawn": "qmail-rspawn",
     "send": "qmail-send", "front": "qmail-smtpd", "auth": "qmail-auth", "pop3": "qmail-popup",
@@ -71,6 +76,11 @@ SERVICES = {
     "pop3": "users who fetch their mail",
 }
 """What a front can speak: the name of the option, of the word in control/listen, and of its listeners."""
+
+
+def partner_socket(server: str) -> str:
+    """The file's name, in HOME/run, of the UNIX socket on which *server* serves its partner."""
+    return f"{server}.sock"
 
 
 def server_of(service: str) -> str:

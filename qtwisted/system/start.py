@@ -4,14 +4,14 @@ Synopsis::
 
     python -P -s start.py ROLE home=DIR parent=PID [uid=N gid=N] [path=DIR]… [NAME=VALUE]… fd.NAME=N…
 
-The master runs this; nobody else needs it. What is done here is the same for every role, in this order, and
-only then is any code of the role loaded:
+The master runs this, or ``twistd qmail --role ROLE`` turns into it; nobody else needs it. What is done here is the
+same for every role, in this order, and only then is any code of the role loaded:
 
 1. leave the session of whoever started us, take the name that ps shows, default signals, an empty mask and the
    role's umask;
 2. make every descriptor close-on-exec, those handed over included;
 3. become the role's user and group (when root starts us), checked;
-4. change to the role's directory; ask to be killed when the master ends;
+4. change to the role's directory; ask to be killed when the master ends (PID 0: there is none);
 5. import the role's module and call its ``main(opened)``.
 
 So the sentence "this code never runs with the master's rights" is true of every role by its position.
@@ -132,7 +132,9 @@ def raise_limits() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if soft:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def drop(words: Words) -> None:
@@ -141,7 +143,8 @@ def drop(words: Words) -> None:
 
     if words.uid is not None and words.gid is not None:
         become(words.uid, words.gid, [words.gid])
-    die_with_parent(words.parent)
+    if words.parent:
+        die_with_parent(words.parent)
 
 
 def say(log: int, line: str) -> None:

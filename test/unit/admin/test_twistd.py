@@ -71,6 +71,20 @@ class OptionsTests(SynchronousTestCase):
             parsed(parent=parent)
             self.assertEqual(parent, {"nodaemon": 1, name: "x", **({} if os.getuid() else {})})
 
+    def test_role(self) -> None:
+        """A role of its own runs in the foreground, and its sockets come from systemd alone."""
+        parent: dict[str, Any] = {"nodaemon": 1}
+        given = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1", "LISTEN_FDNAMES": "smtp", "NOTIFY_SOCKET": "/n"}
+        self.patch(os, "environ", dict(given))
+        options = parsed("--role", "front", parent=parent)
+        self.assertEqual((options["given"], options["notified"], os.environ), ([("smtp", 3)], "/n", {}))
+        self.assertRaises(UsageError, parsed, "--role", "front", parent={"nodaemon": 0})
+        for words in (["--role", "log"], ["--role", "smtpd"], ["--role", "front", "--smtp", "tcp:25"],
+                      ["--role", "send", "--fronts", "1"], ["--role", "send", "--log", "cat"]):
+            self.assertRaises(UsageError, parsed, *words, parent=parent)
+        self.patch(os, "environ", {**given, "LISTEN_FDS": "2"})
+        self.assertRaises(UsageError, parsed, "--role", "front", parent=parent)
+
     def test_pid_file(self) -> None:
         """root leaves no twistd.pid in whatever directory he is in, but may name a file."""
         self.patch(os, "getuid", lambda: 0)

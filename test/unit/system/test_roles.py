@@ -33,6 +33,11 @@ class RolesTests(SynchronousTestCase):
         asked = {("send", name) for name in roles.SEND_SOCKETS}
         self.assertEqual(declared, {end for pair in roles.PAIRS for end in pair} | asked)
 
+    def test_partners(self) -> None:
+        """Who serves one other role has a socket of its own where there is no master to pair them."""
+        self.assertEqual(roles.PARTNERS, {"lspawn": "send", "rspawn": "send", "auth": "pop3"})
+        self.assertEqual(roles.partner_socket("lspawn"), "lspawn.sock")
+
     def test_units(self) -> None:
         """send, lspawn and rspawn live and die together, and so do the POP3 front and auth; everybody else alone."""
         self.assertEqual({row.name for row in roles.unit("send")}, {"send", "lspawn", "rspawn"})
