@@ -49,8 +49,9 @@ class GuideTests(SynchronousTestCase):
         self.assertEqual(lost, [])
 
     def test_programs(self) -> None:
-        """Each program that is named exists."""
-        known = {name for name, _, _ in programs()} | ROLES
+        """Each program that is named exists, and so does each unit of systemd."""
+        units = {path.name.partition(".")[0].rstrip("@") for path in (ROOT / "etc/systemd").iterdir()}
+        known = {name for name, _, _ in programs()} | ROLES | units
         lost = [(path.name, name) for path in guide()
                 for name in re.findall(r"(?<![\w./@-])(qmail-[a-z0-9]+(?:-[a-z]+)*)\b", path.read_text())
                 if name not in known]

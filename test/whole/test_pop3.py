@@ -11,15 +11,14 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.trust.login import crypts
 from test.kit.code import code
 from test.kit.homes import SingleHome
+from test.kit.passwords import SECRET, hide_system_files
 from test.kit.pop3 import Place, check_password, files, lines, put, put_messages, read_all
 from test.kit.running import Running, wait_until
 from test.kit.world import NOFILES, NOT_ROOT, ROLES, World
 
 POP3 = ("--pop3", "tcp:0:interface=127.0.0.1")
-SECRET = "se cret"
 FAILED = b"-ERR authorization failed"
 
 
@@ -469,7 +468,7 @@ class WorldTests(FrontCase):
     def setUp(self) -> None:
         """Start the system among its own users, who have passwords."""
         self.world = World(self)
-        self.hide_system_files()
+        hide_system_files(self.world)
         for person in self.world.people.values():
             for folder in ("tmp", "new", "cur"):
                 os.makedirs(f"{person.home}/Maildir/{folder}")
@@ -480,22 +479,6 @@ class WorldTests(FrontCase):
             os.chmod(person.home, 0o700)
         self.running = self.world.up("--pop3", POP3[1])
         self.port = self.running.port("pop3")
-
-    def hide_system_files(self) -> None:
-        """Put passwords and rules of the test in the place of the machine's, in this world only."""
-        hashed = crypts._crypt(SECRET.encode(), b"$6$abcdefgh$")
-        assert hashed is not None
-        shadow, rules = f"{self.world.place}/shadow", f"{self.world.place}/pam.d"
-        with open(shadow, "w", encoding="ascii") as file:
-            for name in ("root", *self.world.people):
-                file.write(f"{name}:{hashed.decode()}:19000:0:99999:7:::\n")
-        os.chmod(shadow, 0o600)
-        os.mkdir(rules)
-        with open(f"{rules}/pop3", "w", encoding="ascii") as file:
-            file.write("auth required pam_unix.so nodelay\naccount required pam_unix.so\n")
-        for source, target in ((shadow, "/etc/shadow"), (rules, "/etc/pam.d")):
-            done = self.world.run(["mount", "--bind", source, target])
-            self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_sessions(self) -> None:
         """A session has the uid, the gid and the one group of its owner, and no way back."""
