@@ -18,6 +18,8 @@ FOR_ROOT = ("instchown", "qmail-lspawn", "qmail-newmrh", "qmail-newu", "qmail-st
 Unlike 1.02: programs that nobody needed to read were closed to readers; these are scripts, which whoever runs them
 must read. None is set-uid, not even qmail-queue.
 """
+TWISTD = ("twistd", "twisted.scripts.twistd", "run")
+"""What the units of systemd run, as ``twistd -n qmail``."""
 
 
 def directories(name: str) -> Iterator[Entry]:
@@ -34,8 +36,8 @@ def files(build: str, home: str, name: str) -> Iterator[Entry]:
 
 
 def programs(home: str, name: str) -> Iterator[Entry]:
-    """A launcher for each program; it runs in the environment *name*."""
-    for program, module, function in launchers.programs():
+    """A launcher for each program, and one for twistd; each runs in the environment *name*."""
+    for program, module, function in (*launchers.programs(), TWISTD):
         text = launchers.script(home, module, function, environment.executable(home, name),
                                 [environment.site(home, name)])
         yield file(f"bin/{program}", text.encode(), 0o700 if program in FOR_ROOT else 0o755)
