@@ -9,6 +9,7 @@
 # make config  make the control files of a new installation
 #
 # make docs    make the guide as HTML, in build/html
+# make deb     build the Debian package, in build/ (needs debhelper and python3-venv)
 # make clean   remove what the other targets made, the home ./run excepted
 #
 # For make setup: DESTDIR=DIR installs below DIR; MANDIR=DIR puts the manual pages there; CHOWN=no leaves owners alone;
@@ -92,7 +93,10 @@ docs: $(VENV)/installed-tests
 	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs build/html
 	@echo "The guide is in build/html/index.html."
 
+deb:
+	@etc/deb.sh
+
 clean:
 	rm -rf $(VENV) build SYSDEPS qtwisted.egg-info _trial_temp* .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-.PHONY: run test style reliability it man setup check config docs clean
+.PHONY: run test style reliability it man setup check config docs deb clean
