@@ -198,10 +198,11 @@ def _without_doubled_blanks(lines: list[str]) -> str:
 def page(name: str, text: str, source: str) -> str:
     """Write a manual page: the first line of the docstring becomes the section NAME.
 
-    An mbox's ``From_`` is a word, and no reference as reST has it.
+    An mbox's ``From_`` is a word, and no reference as reST has it. A name of two words is joined, since whatis wants one.
     """
     first, _, rest = spelled_out(re.sub(r"(?<!`)\bFrom_", r"From\\_", text)).partition("\n")
-    first = first.replace(" -- ", " - ", 1).rstrip(".")
+    what = first.partition(" -- ")[2] or first.partition(" - ")[2]
+    first = f"{name} - {what.rstrip('.')}"
     note = f".. Made by docs/collect.py from {source}. Change it there."
     bar = "#" * len(name)
     return f"{note}\n\n{bar}\n{name}\n{bar}\n\nNAME\n====\n\n{first}\n\n{rest.strip()}\n"

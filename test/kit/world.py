@@ -1,8 +1,8 @@
 """A world of its own for tests that need users: root only.
 
-The world is a private mount namespace in which /etc/passwd and /etc/group are files of the test. The users in
-them exist nowhere else; what the machine itself knows of users is never touched, whatever happens to the
-test.
+The world is a private mount namespace in which /etc/passwd and /etc/group are files of the test, and /var/mail is
+empty. The users in it exist nowhere else; what the machine itself knows of users is never touched, whatever happens to
+the test.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ ENTER = """\
 set -e
 mount --bind "$1" /etc/passwd
 mount --bind "$2" /etc/group
+[ ! -d /var/mail ] || mount -t tmpfs -o mode=2775,gid=8 tmpfs /var/mail
 echo ready
 exec cat
 """
