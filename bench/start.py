@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from qtwisted.admin import launchers, portable
+from qtwisted.admin.install import launchers, portable
 
 #: programs that may start slowly: they live long, or load Twisted
 EXEMPT = ("qmail-config", "qmail-lspawn", "qmail-remote", "qmail-rspawn", "qmail-start", "qmailctl")

@@ -38,7 +38,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin import hier, launchers
+from qtwisted.admin.install import hier, launchers
 from qtwisted.admin.naming.controls import (
     CHANGE_BOTH,
     NOW_REFUSES,

@@ -35,7 +35,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import takeover
+from qtwisted.admin.running import takeover
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 from qtwisted.model import alerts
@@ -76,7 +76,7 @@ def run(argv: list[bytes]) -> int:
     """Run the mail system until it ends."""
     from twisted.scripts.twistd import run as twistd
 
-    from qtwisted.admin.ports import StartError
+    from qtwisted.admin.running.ports import StartError
 
     default_delivery, *logger = [os.fsdecode(word) for word in argv[1:]] or [DEFAULT_DELIVERY]
     home = os.path.abspath(build.home_dir(os.environ))

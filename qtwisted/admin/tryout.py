@@ -23,7 +23,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import portable, reach
+from qtwisted.admin.install import portable, reach
 from qtwisted.config import conf as build
 from qtwisted.config.control import Control, ControlError
 from qtwisted.system.privileges import become

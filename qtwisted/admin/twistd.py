@@ -76,7 +76,7 @@ from typing import TYPE_CHECKING
 
 from twisted.python import usage
 
-from qtwisted.admin.ports import StartError, Wish
+from qtwisted.admin.running.ports import StartError, Wish
 from qtwisted.system import handed, notify
 from qtwisted.system.roles import ROLES, SERVICES
 
@@ -236,10 +236,10 @@ def makeService(options: Options) -> Service:
 
     home = os.path.abspath(home_dir(os.environ, options["home"]))
     if options.get("role") is not None:
-        from qtwisted.admin.alone import Alone
+        from qtwisted.admin.running.alone import Alone
 
         return Alone(home, options["role"], options["default-delivery"], options["given"])
-    from qtwisted.admin.master import Master
+    from qtwisted.admin.running.master import Master
 
     return Master(home, options["listen"], options["fronts"], options["default-delivery"], options["log"],
                   log_dress=LOG_FORMATS[options.get("log-format", "qmail")], notified=options.get("notified"))

@@ -42,7 +42,7 @@ import os
 import stat
 import sys
 
-from qtwisted.admin import hier
+from qtwisted.admin.install import hier
 from qtwisted.config import conf
 from qtwisted.config.control import ControlError
 from qtwisted.model import oserrors

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import portable
+from qtwisted.admin.install import portable
 from test.kit.code import NOBODY, Code, code
 from test.kit.filesystems import FileSystem
 from test.kit.homes import HOST, PORT, scratch

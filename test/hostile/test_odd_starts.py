@@ -10,7 +10,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import launchers
+from qtwisted.admin.install import launchers
 from test.kit.code import code
 from test.kit.homes import SingleHome, scratch
 

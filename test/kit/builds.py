@@ -9,8 +9,7 @@ import sys
 import tempfile
 from functools import cache
 
-from qtwisted.admin import launchers
-from qtwisted.admin.install import collecting
+from qtwisted.admin.install import collecting, launchers
 
 
 @cache

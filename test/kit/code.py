@@ -10,7 +10,7 @@ import tempfile
 from functools import cache
 from typing import NamedTuple
 
-from qtwisted.admin import launchers, portable, reach
+from qtwisted.admin.install import launchers, portable, reach
 
 NOBODY = 65534
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import launchers
+from qtwisted.admin.install import launchers
 from test.kit.homes import HOST
 from test.kit.running import Running, wait_until
 from test.kit.world import ENTER, ROLES, World

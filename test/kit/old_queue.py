@@ -7,7 +7,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import hier
+from qtwisted.admin.install import hier
 from test.kit.world import NOFILES, QMAIL, ROLES
 
 if TYPE_CHECKING:

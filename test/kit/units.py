@@ -19,7 +19,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin.launchers import package_root
+from qtwisted.admin.install.launchers import package_root
 from test.kit.code import code
 from test.kit.running import PATIENCE, wait_until
 from test.kit.world import NOFILES, QMAIL, ROLES

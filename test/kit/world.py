@@ -1,8 +1,8 @@
 """A world of its own for tests that need users: root only.
 
 The world is a private mount namespace in which /etc/passwd and /etc/group are files of the test, and /var/mail is
-empty. The users in it exist nowhere else; what the machine itself knows of users is never touched, whatever happens to
-the test.
+empty. The users in it exist nowhere else; what the machine itself knows of users is never touched, whatever happens
+to the test.
 """
 
 from __future__ import annotations

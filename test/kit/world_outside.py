@@ -12,7 +12,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import launchers
+from qtwisted.admin.install import launchers
 from test.kit.running import wait_until
 
 if TYPE_CHECKING:

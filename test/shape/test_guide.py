@@ -9,7 +9,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.launchers import programs
+from qtwisted.admin.install.launchers import programs
 from qtwisted.admin.qmailctl import COMMANDS
 from qtwisted.config.declared import ALL
 

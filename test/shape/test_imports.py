@@ -6,7 +6,7 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.launchers import package_root
+from qtwisted.admin.install.launchers import package_root
 
 HEAVY = ("twisted", "zope", "attr", "dataclasses", "typing", "re", "asyncio")
 STARTED_PER_MESSAGE = ("qtwisted.accept.submit.inject", "qtwisted.accept.submit.sendmail", "qtwisted.store.queue",

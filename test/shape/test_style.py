@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.launchers import package_root
+from qtwisted.admin.install.launchers import package_root
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 UNFINISHED = re.compile(r"# ?.*\b(?:TO" r"DO|FIX" r"ME|X" r"XX)\b")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import serving
+from qtwisted.admin.running import serving
 from test.kit.code import code
 from test.kit.homes import HOST
 from test.kit.old_queue import OLD, OldQueue, strip

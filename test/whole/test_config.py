@@ -7,7 +7,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import hier
+from qtwisted.admin.install import hier
 from test.kit.code import code
 from test.kit.homes import scratch
 from test.kit.world import NOT_ROOT, ROLES, World

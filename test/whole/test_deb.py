@@ -8,7 +8,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.launchers import package_root
+from qtwisted.admin.install.launchers import package_root
 from test.kit.clean_root import HOST, CleanRoot, Making
 from test.kit.homes import scratch
 from test.kit.running import Running, wait_until

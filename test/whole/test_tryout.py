@@ -9,7 +9,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import launchers
+from qtwisted.admin.install import launchers
 from test.kit.code import NOBODY, code
 from test.kit.homes import scratch
 from test.kit.running import Running, wait_until

@@ -7,7 +7,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.launchers import package_root
+from qtwisted.admin.install.launchers import package_root
 from qtwisted.system import roles
 from test.kit.homes import scratch
 from test.kit.units import DIRECTORY, HOME, TWISTD, Unit, units

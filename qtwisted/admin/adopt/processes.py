@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin import serving, takeover
 from qtwisted.admin.adopt import DIFFERS, FINE, MUST, Finding
 from qtwisted.admin.ctl.screen import shown
+from qtwisted.admin.running import serving, takeover
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

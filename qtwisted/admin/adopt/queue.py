@@ -6,9 +6,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import hier
 from qtwisted.admin.adopt import DIFFERS, FINE, MUST, Finding
 from qtwisted.admin.adopt.build import reshape, split_of
+from qtwisted.admin.install import hier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

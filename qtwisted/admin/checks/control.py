@@ -7,9 +7,9 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import reach
 from qtwisted.admin.checks import UNKNOWN, UNREADABLE, Finding
 from qtwisted.admin.checks.build import settings
+from qtwisted.admin.install import reach
 from qtwisted.config.declared import BY_NAME
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ import os
 import socket
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin import ports, serving
 from qtwisted.admin.checks import PORT, VALUE, Finding
+from qtwisted.admin.running import ports, serving
 from qtwisted.config.control import Control, ControlError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from qtwisted.admin.ports import Wish
+    from qtwisted.admin.running.ports import Wish
 
 FROM_STRANGERS = ("smtp", "qmtp")
 _LISTENING = "0A"  # the state in /proc/net/tcp

@@ -7,9 +7,9 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import portable, reach
 from qtwisted.admin.checks import PACKAGES, Finding
 from qtwisted.admin.checks.control import ANYBODY
+from qtwisted.admin.install import portable, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

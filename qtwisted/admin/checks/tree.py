@@ -6,16 +6,16 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import hier, manifest
 from qtwisted.admin.checks import CONF, GROUP, MISSING, OWNER, PERMISSIONS, TYPE, UNREACHED, Finding
 from qtwisted.admin.checks.build import settings
+from qtwisted.admin.install import hier, manifest
 from qtwisted.config.control import ControlError
 from qtwisted.model import oserrors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from qtwisted.admin.hier import Entry
+    from qtwisted.admin.install.hier import Entry
     from qtwisted.config.conf import Ids
 
 _TYPES = {hier.DIRECTORY: stat.S_ISDIR, hier.FIFO: stat.S_ISFIFO, hier.FILE: stat.S_ISREG}

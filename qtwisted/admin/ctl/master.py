@@ -12,8 +12,8 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import serving
 from qtwisted.admin.ctl import Refused
+from qtwisted.admin.running import serving
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -9,10 +9,10 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin import serving
 from qtwisted.admin.ctl import Refused, filters, live, master
 from qtwisted.admin.ctl.queue import age
 from qtwisted.admin.ctl.screen import BAD, GOOD, NOTE, QUIET
+from qtwisted.admin.running import serving
 
 if TYPE_CHECKING:
     import argparse

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtwisted.admin import serving
+from qtwisted.admin.running import serving
 
 USUAL = b"./Mailbox"
 

@@ -31,8 +31,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import portable
-from qtwisted.admin.install import Refused
+from qtwisted.admin.install import Refused, portable
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import launchers
-from qtwisted.admin.hier import FILE, Entry, directory
-from qtwisted.admin.install import environment
+from qtwisted.admin.install import environment, launchers
+from qtwisted.admin.install.hier import FILE, Entry, directory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,8 +22,7 @@ from __future__ import annotations
 import os
 import sys
 
-from qtwisted.admin import hier, manifest
-from qtwisted.admin.install import Refused
+from qtwisted.admin.install import Refused, hier, manifest
 from qtwisted.admin.install.environment import sync_home
 from qtwisted.admin.install.putting import Place
 from qtwisted.config import conf as build

@@ -10,11 +10,10 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import hier
-from qtwisted.admin.install import Refused
+from qtwisted.admin.install import Refused, hier
 
 if TYPE_CHECKING:
-    from qtwisted.admin.hier import Entry
+    from qtwisted.admin.install.hier import Entry
     from qtwisted.config.conf import Ids
     from qtwisted.system.disk import Disk
 

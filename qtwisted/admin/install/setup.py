@@ -29,9 +29,8 @@ import pwd
 import sys
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import hier, manifest, reach
 from qtwisted.admin.config import USERS, create_users
-from qtwisted.admin.install import Refused, contents, environment
+from qtwisted.admin.install import Refused, contents, environment, hier, manifest, reach
 from qtwisted.admin.install.collecting import home_of, interpreter
 from qtwisted.admin.install.putting import Place
 from qtwisted.config import conf as build
@@ -41,7 +40,7 @@ from qtwisted.system.disk import Disk
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from qtwisted.admin.hier import Entry
+    from qtwisted.admin.install.hier import Entry
     from qtwisted.config.conf import Conf, Ids
 
 ANYBODY = 65534

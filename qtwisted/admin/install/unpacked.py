@@ -35,10 +35,9 @@ import socket
 import stat
 import sys
 
-from qtwisted.admin import hier
 from qtwisted.admin.config import Refused as CannotCreate
 from qtwisted.admin.config import create_users
-from qtwisted.admin.install import Refused, instchown
+from qtwisted.admin.install import Refused, hier, instchown
 from qtwisted.admin.naming.controls import named_after
 from qtwisted.config import cdb, newu
 from qtwisted.config import conf as build

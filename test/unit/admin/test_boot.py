@@ -8,8 +8,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import launchers
-from qtwisted.admin.install import collecting
+from qtwisted.admin.install import collecting, launchers
 from test.kit.homes import scratch
 
 SHOW = "#!/bin/sh\nprintf '%s\\0' \"$@\" >\"$0.out\"\nenv -0 | sort -z >\"$0.env\"\n"

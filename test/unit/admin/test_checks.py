@@ -6,8 +6,9 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import checks, ports
+from qtwisted.admin import checks
 from qtwisted.admin.checks import listening, tables, values
+from qtwisted.admin.running import ports
 from qtwisted.config import cdb
 from qtwisted.config.fields import BY_NAME
 from qtwisted.config.newu import compiled

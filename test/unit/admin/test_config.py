@@ -10,7 +10,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import config, hier, launchers
+from qtwisted.admin import config
+from qtwisted.admin.install import hier, launchers
 from qtwisted.config import conf
 from qtwisted.config.users import lookup
 

@@ -10,7 +10,7 @@ from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
 from qtwisted.admin import twistd
-from qtwisted.admin.ports import StartError, Wish
+from qtwisted.admin.running.ports import StartError, Wish
 
 
 def parsed(*words: str, parent: dict[str, Any] | None = None) -> twistd.Options:

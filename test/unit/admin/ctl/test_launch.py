@@ -6,8 +6,8 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import launchers
 from qtwisted.admin.ctl import Refused, launch
+from qtwisted.admin.install import launchers
 
 
 class LaunchTests(SynchronousTestCase):

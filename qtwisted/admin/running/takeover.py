@@ -11,8 +11,8 @@ import os
 import signal
 import time
 
-from qtwisted.admin import serving
-from qtwisted.admin.ports import StartError
+from qtwisted.admin.running import serving
+from qtwisted.admin.running.ports import StartError
 from qtwisted.system import sockets
 from qtwisted.system.disk import Disk
 

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from twisted.application.service import Service
 from twisted.internet.defer import gatherResults, inlineCallbacks
 
-from qtwisted.admin import ports, reach, takeover
-from qtwisted.admin.ports import StartError
-from qtwisted.admin.supervise import Surroundings, Unit
+from qtwisted.admin.install import reach
+from qtwisted.admin.running import ports, takeover
+from qtwisted.admin.running.ports import StartError
+from qtwisted.admin.running.supervise import Surroundings, Unit
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 from qtwisted.system import notify, roles, sockets, tally
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from twisted.internet.defer import Deferred
 
-    from qtwisted.admin.ports import Listener, Wish
+    from qtwisted.admin.running.ports import Listener, Wish
     from qtwisted.config.conf import Conf, Ids
 
 INHERITED = ("TZ", "QMAILQUEUE")

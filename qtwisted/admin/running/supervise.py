@@ -20,7 +20,7 @@ from twisted.internet import error
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import ProcessProtocol
 
-from qtwisted.admin.lifeline import Lifeline
+from qtwisted.admin.running.lifeline import Lifeline
 from qtwisted.system import roles, start
 from qtwisted.system.backoff import Backoff
 

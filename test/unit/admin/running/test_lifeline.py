@@ -1,4 +1,4 @@
-"""Tests for qtwisted.admin.lifeline: the end of everything that a unit began is noticed."""
+"""Tests for qtwisted.admin.running.lifeline: the end of everything that a unit began is noticed."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.lifeline import Lifeline
+from qtwisted.admin.running.lifeline import Lifeline
 from test.kit.running import wait_until
 
 

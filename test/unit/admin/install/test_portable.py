@@ -1,4 +1,4 @@
-"""Tests for qtwisted.admin.portable: the copy of our packages is complete and open to everybody."""
+"""Tests for qtwisted.admin.install.portable: the copy of our packages is complete and open to everybody."""
 
 import os
 import stat
@@ -7,7 +7,7 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import portable
+from qtwisted.admin.install import portable
 
 
 class PortableTests(SynchronousTestCase):
@@ -17,7 +17,7 @@ class PortableTests(SynchronousTestCase):
         """With nothing but the copy the mail system and all it needs can be imported, and twistd knows it."""
         target = os.path.abspath(self.mktemp())
         portable.copy(target)
-        script = ("import qtwisted.admin.master, qtwisted.deliver.remote, dns, OpenSSL, service_identity\n"
+        script = ("import qtwisted.admin.running.master, qtwisted.deliver.remote, dns, OpenSSL, service_identity\n"
                   "from twisted.plugin import getPlugins; from twisted.application.service import IServiceMaker\n"
                   "print([one.tapname for one in getPlugins(IServiceMaker) if one.tapname == 'qmail'])\n")
         done = subprocess.run([sys.executable, "-S", "-P", "-s", "-c", script], capture_output=True, text=True,

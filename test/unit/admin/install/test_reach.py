@@ -1,10 +1,10 @@
-"""Tests for qtwisted.admin.reach: what keeps a user from a file is found."""
+"""Tests for qtwisted.admin.install.reach: what keeps a user from a file is found."""
 
 import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.reach import needed, obstacle
+from qtwisted.admin.install.reach import needed, obstacle
 
 STRANGER = 4000000000
 

@@ -12,7 +12,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from qtwisted.admin import launchers, reach
+from qtwisted.admin.install import launchers, reach
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,7 +19,7 @@ LINKS = 40
 
 def check(uid: int, gid: int) -> None:
     """Raise StartError if user *uid* cannot read something that is needed to run the mail system."""
-    from qtwisted.admin.ports import StartError
+    from qtwisted.admin.running.ports import StartError
 
     for path in needed():
         blocked = obstacle(path, uid, [gid])

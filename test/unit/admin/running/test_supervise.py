@@ -1,4 +1,4 @@
-"""Tests for qtwisted.admin.supervise: when processes are started, ended and started again."""
+"""Tests for qtwisted.admin.running.supervise: when processes are started, ended and started again."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.supervise import FIRMLY_FOR, HINT_FOR, PARTING_FOR, Child, Surroundings, Unit
+from qtwisted.admin.running.supervise import FIRMLY_FOR, HINT_FOR, PARTING_FOR, Child, Surroundings, Unit
 from qtwisted.system import roles
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.hier import DIRECTORY, FILE, Entry
+from qtwisted.admin.install.hier import DIRECTORY, FILE, Entry
 from qtwisted.config.control import ControlError
 
 if TYPE_CHECKING:

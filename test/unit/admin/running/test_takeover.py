@@ -1,4 +1,4 @@
-"""Tests for qtwisted.admin.takeover and serving: who has a home, and whether he makes room."""
+"""Tests for qtwisted.admin.running.takeover and serving: who has a home, and whether he makes room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import launchers, serving, takeover
+from qtwisted.admin.install import launchers
+from qtwisted.admin.running import serving, takeover
 from qtwisted.system import sockets
 from test.kit.homes import scratch
 

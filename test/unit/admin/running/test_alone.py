@@ -1,4 +1,4 @@
-"""Tests for qtwisted.admin.alone: what a role without a master must be handed, and who may run it."""
+"""Tests for qtwisted.admin.running.alone: what a role without a master must be handed, and who may run it."""
 
 import os
 import socket
@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin import alone
-from qtwisted.admin.ports import StartError
+from qtwisted.admin.running import alone
+from qtwisted.admin.running.ports import StartError
 from qtwisted.system import roles
 
 IDS = cast("Any", SimpleNamespace(

@@ -1,4 +1,4 @@
-"""Tests for qtwisted.admin.ports: which ports are opened, and what is said if that cannot be."""
+"""Tests for qtwisted.admin.running.ports: which ports are opened, and what is said if that cannot be."""
 
 import os
 from typing import Any
@@ -7,7 +7,7 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ports import BACKLOG, StartError, Wish, close_all, from_control, open_all
+from qtwisted.admin.running.ports import BACKLOG, StartError, Wish, close_all, from_control, open_all
 from qtwisted.system.roles import SERVICES
 
 

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 from twisted.application.service import Service
 
-from qtwisted.admin import master, reach
-from qtwisted.admin.ports import StartError
+from qtwisted.admin.install import reach
+from qtwisted.admin.running import master
+from qtwisted.admin.running.ports import StartError
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 from qtwisted.system import roles, sockets, start

@@ -1,0 +1,1 @@
+"""The master and what it keeps running: the units of roles, their ports, and one start after another."""

@@ -1,0 +1,1 @@
+"""Tests: the master and its units."""
