@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from qtwisted.admin.install import launchers, portable
 
-#: programs that may start slowly: they live long, or load Twisted
-EXEMPT = ("qmail-config", "qmail-lspawn", "qmail-remote", "qmail-rspawn", "qmail-start", "qmailctl")
+#: programs that may start slowly: they live long, ask the DNS with Twisted, or are an administrator's now and then
+EXEMPT = ("config", "dnscname", "dnsfq", "dnsip", "dnsmxip", "dnsptr", "instcheck", "instchown", "qmail-config",
+          "qmail-lspawn", "qmail-remote", "qmail-rspawn", "qmail-start", "qmail-upq", "qmailctl")
 #: a little work, as arguments; what comes on descriptor 0 is below
 WORK = {
     "bouncesaying": ["no", "false"],
