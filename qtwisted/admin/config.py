@@ -46,9 +46,9 @@ from qtwisted.admin.naming.controls import (
     default_domain,
     named_after,
 )
+from qtwisted.admin.refusal import Refused, attempt
 from qtwisted.config import cdb, newu
 from qtwisted.config import conf as build
-from qtwisted.config.control import ControlError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,10 +63,6 @@ USERS = {
 
 ALIASES = ("postmaster", "mailer-daemon", "root")
 LISTEN = ("smtp tcp:2525:interface=127.0.0.1", "qmtp tcp:2209:interface=127.0.0.1")
-
-
-class Refused(Exception):
-    """The home cannot be made as asked; the text is for the operator."""
 
 
 class Single(NamedTuple):
@@ -291,16 +287,7 @@ def main() -> int:
         options = parser.parse_args()
     except SystemExit as usage:
         return 100 if usage.code else 0
-    try:
-        configure(options)
-    except (Refused, ControlError) as trouble:
-        sys.stderr.write(f"qmail-config: fatal: {trouble}\n")
-        return 100
-    except OSError as trouble:
-        place = f"{trouble.filename}: " if trouble.filename else ""
-        sys.stderr.write(f"qmail-config: fatal: {place}{trouble.strerror}\n")
-        return 111
-    return 0
+    return attempt("qmail-config: fatal", lambda: configure(options))
 
 
 if __name__ == "__main__":

@@ -56,10 +56,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import Screen
+from qtwisted.admin.refusal import Refused, attempt
 from qtwisted.config import conf as build
-from qtwisted.config.control import ControlError
 from qtwisted.system.ending import occupy
 
 if TYPE_CHECKING:
@@ -151,6 +150,21 @@ def perform(words: Sequence[str], home: str, screen: Screen) -> int:
     return code
 
 
+def watched(words: Sequence[str], home: str) -> int:
+    """Run one command before people who may have seen enough before it ends; returns the exit code."""
+    try:
+        code = perform(words, home, Screen())
+        sys.stdout.flush()
+    except SystemExit as usage:
+        return 100 if usage.code else 0
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # as head does, once it has its lines
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    return code
+
+
 def main() -> int:
     """Run the program."""
     occupy()
@@ -163,24 +177,7 @@ def main() -> int:
             return 100
         argument = argument or words.pop(0)
     home = os.path.abspath(build.home_dir(os.environ, argument))
-    try:
-        code = perform(words, home, Screen())
-        sys.stdout.flush()
-    except SystemExit as usage:
-        return 100 if usage.code else 0
-    except KeyboardInterrupt:  # whoever watches has seen enough
-        return 130
-    except BrokenPipeError:  # whoever reads has seen enough, as head has
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
-    except (Refused, ControlError) as trouble:
-        sys.stderr.write(f"qmailctl: fatal: {trouble}\n")
-        return 100
-    except OSError as trouble:
-        place = f"{trouble.filename}: " if trouble.filename else ""
-        sys.stderr.write(f"qmailctl: fatal: {place}{trouble.strerror}\n")
-        return 111
-    return code
+    return attempt("qmailctl: fatal", lambda: watched(words, home))
 
 
 if __name__ == "__main__":

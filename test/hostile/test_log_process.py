@@ -6,8 +6,8 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.logs import sources
+from qtwisted.admin.refusal import Refused
 from test.kit.code import NOBODY, code
 from test.kit.homes import scratch
 from test.kit.world import NOT_ROOT

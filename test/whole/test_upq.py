@@ -35,7 +35,7 @@ class LivingQueueTests(SynchronousTestCase):
         for number in range(count):
             done = self.home.run([self.home.program("qmail-inject"), SENDER, f"u{number}"], b"\nn%d\n" % number)
             self.assertEqual((done.returncode, done.stderr), (0, b""))
-        wait_until(lambda: len(self.home.files("local")) == count and not self.home.files("todo"), "messages that wait")
+        wait_until(lambda: len(self.home.files("local")) == count and not self.home.files("todo"), "waiting mail")
         running.kill()
         return self.listed()
 

@@ -13,8 +13,8 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from qtwisted.admin.adopt import build, callers
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.install import launchers
+from qtwisted.admin.refusal import Refused
 from qtwisted.admin.running import serving, takeover
 from qtwisted.config.replace import ReplaceError, replace
 from qtwisted.model import oserrors

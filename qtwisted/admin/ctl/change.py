@@ -11,10 +11,11 @@ from array import array
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused, filters, live
+from qtwisted.admin.ctl import filters, live
 from qtwisted.admin.ctl.filters import Filters, closed
 from qtwisted.admin.ctl.queue import Printer
 from qtwisted.admin.ctl.screen import BAD, GOOD, NOTE
+from qtwisted.admin.refusal import Refused
 
 if TYPE_CHECKING:
     import argparse

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from qtwisted.admin.checks import findings
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import BAD, GOOD, shown
+from qtwisted.admin.refusal import Refused
 
 if TYPE_CHECKING:
     import argparse

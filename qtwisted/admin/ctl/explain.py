@@ -7,10 +7,10 @@ import sys
 import textwrap
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import BAD, GOOD, NOTE
 from qtwisted.admin.explain import running, story
 from qtwisted.admin.explain.journey import Journey, Wish
+from qtwisted.admin.refusal import Refused
 from qtwisted.config import conf as build
 
 if TYPE_CHECKING:

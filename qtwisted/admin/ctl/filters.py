@@ -9,7 +9,7 @@ import time
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused
+from qtwisted.admin.refusal import Refused
 from qtwisted.model.address import split
 from qtwisted.store.inventory import STATES, Inventory
 

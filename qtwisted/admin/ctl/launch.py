@@ -14,8 +14,8 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.install import launchers
+from qtwisted.admin.refusal import Refused
 from qtwisted.config import conf as build
 from qtwisted.schedule.asking import is_answering
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import shown
+from qtwisted.admin.refusal import Refused
 from qtwisted.schedule.asking import Asking, NotAllowed, NotRunning
 from qtwisted.wire.request import RequestError
 

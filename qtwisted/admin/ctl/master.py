@@ -12,7 +12,7 @@ import select
 import signal
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused
+from qtwisted.admin.refusal import Refused
 from qtwisted.admin.running import serving
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused, launch, live, master, systemd
+from qtwisted.admin.ctl import launch, live, master, systemd
+from qtwisted.admin.refusal import Refused
 from qtwisted.schedule.asking import is_answering
 
 if TYPE_CHECKING:

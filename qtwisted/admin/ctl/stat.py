@@ -9,9 +9,10 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from qtwisted.admin.ctl import Refused, filters, live, master
+from qtwisted.admin.ctl import filters, live, master
 from qtwisted.admin.ctl.queue import age
 from qtwisted.admin.ctl.screen import BAD, GOOD, NOTE, QUIET
+from qtwisted.admin.refusal import Refused
 from qtwisted.admin.running import serving
 
 if TYPE_CHECKING:

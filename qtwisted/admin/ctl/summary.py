@@ -11,12 +11,12 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import shown
 from qtwisted.admin.ctl.trace import log_argument, place_of, positive
 from qtwisted.admin.logs import sources
 from qtwisted.admin.logs.figures import OUTCOMES, Figures
 from qtwisted.admin.logs.telling import moment, span, when
+from qtwisted.admin.refusal import Refused
 
 if TYPE_CHECKING:
     import argparse

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 
-from qtwisted.admin.ctl import Refused
+from qtwisted.admin.refusal import Refused
 
 BOOTED = "/run/systemd/system"
 """Is there where systemd is the first process (sd_booted(3))."""

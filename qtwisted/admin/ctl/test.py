@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import BAD, GOOD, NOTE, shown
 from qtwisted.admin.ctl.trace import log_argument, place_of
 from qtwisted.admin.logs import telling, testmail
 from qtwisted.admin.logs.follow import Follower
 from qtwisted.admin.logs.tracing import BOUNCE, FORWARD, Trace
 from qtwisted.admin.logs.wanted import Wanted
+from qtwisted.admin.refusal import Refused
 from qtwisted.schedule.asking import Asking, NotAllowed, NotRunning
 from qtwisted.schedule.retry import next_retry
 from qtwisted.wire.request import RequestError

@@ -11,13 +11,13 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.ctl.screen import BAD, GOOD, NOTE, QUIET
 from qtwisted.admin.logs.follow import Follower
 from qtwisted.admin.logs.reasons import domain
 from qtwisted.admin.logs.sources import found, given
 from qtwisted.admin.logs.stories import Stories
 from qtwisted.admin.logs.telling import span
+from qtwisted.admin.refusal import Refused
 from qtwisted.schedule.asking import Asking, NotAllowed, NotRunning
 from qtwisted.wire.request import RequestError
 

@@ -31,7 +31,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.install import Refused, portable
+from qtwisted.admin.install import portable
+from qtwisted.admin.refusal import Refused
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 

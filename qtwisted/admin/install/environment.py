@@ -12,7 +12,7 @@ import sys
 import venv
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.install import Refused
+from qtwisted.admin.refusal import Refused
 from qtwisted.system.disk import Disk
 
 if TYPE_CHECKING:

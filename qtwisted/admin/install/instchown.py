@@ -22,9 +22,10 @@ from __future__ import annotations
 import os
 import sys
 
-from qtwisted.admin.install import Refused, hier, manifest
+from qtwisted.admin.install import hier, manifest
 from qtwisted.admin.install.environment import sync_home
 from qtwisted.admin.install.putting import Place
+from qtwisted.admin.refusal import Refused
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 from qtwisted.system import ending

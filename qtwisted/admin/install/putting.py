@@ -10,7 +10,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.install import Refused, hier
+from qtwisted.admin.install import hier
+from qtwisted.admin.refusal import Refused
 
 if TYPE_CHECKING:
     from qtwisted.admin.install.hier import Entry

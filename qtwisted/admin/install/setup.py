@@ -30,9 +30,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from qtwisted.admin.config import USERS, create_users
-from qtwisted.admin.install import Refused, contents, environment, hier, manifest, reach
+from qtwisted.admin.install import contents, environment, hier, manifest, reach
 from qtwisted.admin.install.collecting import home_of, interpreter
 from qtwisted.admin.install.putting import Place
+from qtwisted.admin.refusal import Refused, attempt
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 from qtwisted.system.disk import Disk
@@ -219,16 +220,7 @@ def main() -> int:
     """Run the program."""
     options = arguments().parse_args()
     os.umask(0o022)
-    try:
-        install(options)
-    except (Refused, ControlError) as trouble:
-        sys.stderr.write(f"make setup: {trouble}\n")
-        return 100
-    except OSError as trouble:
-        place = f"{trouble.filename}: " if trouble.filename else ""
-        sys.stderr.write(f"make setup: {place}{trouble.strerror}\n")
-        return 111
-    return 0
+    return attempt("make setup", lambda: install(options))
 
 
 if __name__ == "__main__":

@@ -35,13 +35,12 @@ import socket
 import stat
 import sys
 
-from qtwisted.admin.config import Refused as CannotCreate
 from qtwisted.admin.config import create_users
-from qtwisted.admin.install import Refused, hier, instchown
+from qtwisted.admin.install import hier, instchown
 from qtwisted.admin.naming.controls import named_after
+from qtwisted.admin.refusal import attempt
 from qtwisted.config import cdb, newu
 from qtwisted.config import conf as build
-from qtwisted.config.control import ControlError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -171,16 +170,7 @@ def main() -> int:
     """Run the program."""
     home = os.path.abspath(build.home_dir(os.environ, sys.argv[1] if sys.argv[1:] else None))
     os.umask(0o022)
-    try:
-        prepare(home)
-    except (Refused, CannotCreate, ControlError) as trouble:
-        sys.stderr.write(f"qtwisted: {trouble}\n")
-        return 100
-    except OSError as trouble:
-        place = f"{trouble.filename}: " if trouble.filename else ""
-        sys.stderr.write(f"qtwisted: {place}{trouble.strerror}\n")
-        return 111
-    return 0
+    return attempt("qtwisted", lambda: prepare(home))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from qtwisted.admin.ctl import Refused
+from qtwisted.admin.refusal import Refused
 from qtwisted.config import conf as build
 from qtwisted.config.control import ControlError
 from qtwisted.model.logreading import LONGEST

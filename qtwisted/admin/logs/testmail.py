@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from qtwisted.accept.submit.identity import one_line
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.logs.wanted import queued
+from qtwisted.admin.refusal import Refused
 from qtwisted.config import fields
 from qtwisted.config.control import Control
 from qtwisted.model import address, date

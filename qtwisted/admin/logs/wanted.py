@@ -11,7 +11,7 @@ import re
 from fnmatch import translate
 from typing import TYPE_CHECKING
 
-from qtwisted.admin.ctl import Refused
+from qtwisted.admin.refusal import Refused
 from qtwisted.model.header import field_name
 from qtwisted.model.logline import logsafe
 

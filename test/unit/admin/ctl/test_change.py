@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused, change, live
+from qtwisted.admin.ctl import change, live
 from qtwisted.admin.ctl.screen import Screen
+from qtwisted.admin.refusal import Refused
 from qtwisted.schedule.asking import NotRunning
 from test.kit.queues import directories, fill
 

@@ -6,8 +6,9 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused, launch
+from qtwisted.admin.ctl import launch
 from qtwisted.admin.install import launchers
+from qtwisted.admin.refusal import Refused
 
 
 class LaunchTests(SynchronousTestCase):

@@ -10,9 +10,10 @@ import time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused, filters, queue
+from qtwisted.admin.ctl import filters, queue
 from qtwisted.admin.ctl.filters import Filters
 from qtwisted.admin.ctl.screen import Screen
+from qtwisted.admin.refusal import Refused
 from test.kit.queues import SPLIT, directories, fill, put
 
 NOW = 1_800_100_000

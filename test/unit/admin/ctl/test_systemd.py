@@ -6,7 +6,8 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused, systemd
+from qtwisted.admin.ctl import systemd
+from qtwisted.admin.refusal import Refused
 
 SCRIPT = """\
 #!/bin/sh

@@ -6,9 +6,10 @@ import json
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused, summary
+from qtwisted.admin.ctl import summary
 from qtwisted.admin.logs.figures import Figures, Spans, Table
 from qtwisted.admin.logs.reasons import domain, reason
+from qtwisted.admin.refusal import Refused
 from qtwisted.model.logstamps import read_log
 from test.unit.admin.logs.logtext import BOUNCED, START, stamped
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.logs import sources
 from qtwisted.admin.logs.sources import Place, Source
+from qtwisted.admin.refusal import Refused
 from qtwisted.model import events
 from qtwisted.model.logreading import LONGEST
 

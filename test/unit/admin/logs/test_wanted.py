@@ -6,8 +6,8 @@ import os
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from qtwisted.admin.ctl import Refused
 from qtwisted.admin.logs.wanted import Wanted, message_ids, pattern
+from qtwisted.admin.refusal import Refused
 
 
 class WordTests(SynchronousTestCase):
