@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -170,9 +171,22 @@ class Exim:
             return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def _stop(self) -> None:
-        """End it."""
+        """End it, and what it began for connections: they would write to the log when it is removed."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait()
+        for pid in self._left():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not self._left(), "the end of Exim")
+
+    def _left(self) -> list[int]:
+        """The processes that were started with its settings; those that have ended show none."""
+        found = []
+        for path in glob.glob("/proc/[0-9]*/cmdline"):
+            with suppress(OSError):
+                if f"{self.room}/settings".encode() in Path(path).read_bytes():
+                    found.append(int(path.split("/")[2]))
+        return found
 
     def mailbox(self) -> list[bytes]:
         """The messages it has taken, one for each recipient."""
