@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from qtwisted.model.submission import Result
     from qtwisted.schedule.jobs import Settings
     from qtwisted.store.interface import Draft, Intake
-    from qtwisted.store.kinds.together import Clock
+    from qtwisted.store.kinds.together import Call, Clock
 
     Pieces = Iterator[bytes]
 
@@ -120,9 +120,14 @@ class Injection:
         pieces: Pieces,
         addressed: Envelope,
         done: Callable[[Result | None], None],
+        committed: Callable[[], None],
     ) -> None:
-        """Write *pieces*, which may raise OSError; *done* gets the queue's answer, or None for lack of a text."""
+        """Write *pieces*, which may raise OSError; *done* gets the queue's answer, or None for lack of a text.
+
+        *committed* is called when only the answer is missing.
+        """
         self._clock = clock
+        self._committed = committed
         self._pieces = pieces
         self._envelope = addressed
         self._done = done
@@ -146,6 +151,7 @@ class Injection:
             return
         if piece is None:
             self._is_over = True
+            self._committed()
             self._draft.commit(self._envelope)
             return
         self._draft.write(piece)
@@ -175,6 +181,8 @@ class Bounces:
 
     #: how many are under way at the same time
     SIDE_BY_SIDE = 4
+    #: how long news of messages may wait for the queue's answers
+    NEWS_FOR = 1.0
 
     def __init__(self, clock: Clock, intake: Intake) -> None:
         """Hand in to *intake*."""
@@ -183,6 +191,39 @@ class Bounces:
         self._waiting: deque[tuple[Callable[[], Pieces], Envelope, Callable[[Result | None], None]]] = deque()
         self._running = 0
         self.answered: Callable[[], None] = lambda: None
+        self._last = 0
+        self._unanswered: dict[int, None] = {}
+        self._news: deque[tuple[int, Callable[[], None]]] = deque()
+        self._timer: Call | None = None
+
+    def tell(self, news: Callable[[], None]) -> None:
+        """Pass on news of a message in the queue, which may be a bounce that we do not know to be there yet.
+
+        So that the log says first that there is a bounce and then that there is a new message, as 1.02's does, news
+        waits for the answers that the queue owes us, for a moment at most.
+        """
+        if not self._unanswered:
+            news()
+            return
+        self._news.append((self._last, news))
+        if self._timer is None:
+            self._timer = self._clock.callLater(self.NEWS_FOR, self._tell_all)
+
+    def _tell_known(self) -> None:
+        """Pass on the news that waits for no answer any more."""
+        first = next(iter(self._unanswered), self._last + 1)
+        while self._news and self._news[0][0] < first:
+            self._news.popleft()[1]()
+        if self._timer is not None and not self._news:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tell_all(self) -> None:
+        """The answers take too long: pass on what has waited for them."""
+        self._timer = None
+        news, self._news = self._news, deque()
+        for _, each in news:
+            each()
 
     @property
     def is_idle(self) -> bool:
@@ -203,15 +244,29 @@ class Bounces:
         while self._waiting and self.has_room():
             text, addressed, done = self._waiting.popleft()
             self._running += 1
-            Injection(self._clock, self._intake, text(), addressed, self._ending(done))
+            self._last += 1
+            ident = self._last
+            ending, committing = self._ending(ident, done), self._committing(ident)
+            Injection(self._clock, self._intake, text(), addressed, ending, committing)
 
-    def _ending(self, done: Callable[[Result | None], None]) -> Callable[[Result | None], None]:
+    def _committing(self, ident: int) -> Callable[[], None]:
+        """Make what runs when a bounce is complete: from now on the queue owes an answer."""
+
+        def committed() -> None:
+            """Note it."""
+            self._unanswered[ident] = None
+
+        return committed
+
+    def _ending(self, ident: int, done: Callable[[Result | None], None]) -> Callable[[Result | None], None]:
         """Make what runs when a bounce is handed in: tell, and begin the next."""
 
         def ended(result: Result | None) -> None:
             """Pass on the answer."""
             self._running -= 1
+            self._unanswered.pop(ident, None)
             done(result)
+            self._tell_known()
             self._begin()
             self.answered()
 

@@ -161,6 +161,10 @@ class Scheduler:
 
     def arrived(self, number: int, size: int, record: bytes | None) -> None:
         """Hear of a durable message."""
+        self.bounces.tell(lambda: self._hear_of(number, size, record))
+
+    def _hear_of(self, number: int, size: int, record: bytes | None) -> None:
+        """Take up a message."""
         self.arrivals.arrived(number, size, record)
         self._ask_for_turn()
 

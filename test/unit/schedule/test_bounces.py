@@ -104,6 +104,62 @@ class HandingIn(TestCase):
             self.clock.advance(0)
         self.assertEqual(len(self.results), 10)
 
+    def test_news_waits(self):
+        """A message that may be a bounce is not told of before we know that the bounce is stored."""
+        told = self.results
+        self.bounces.tell(lambda: told.append("before"))
+        self.inject([b"a"])
+        self.bounces.tell(lambda: told.append("incomplete"))
+        self.clock.advance(0)
+        self.bounces.tell(lambda: told.append("after"))
+        self.assertEqual([each if isinstance(each, str) else each.ok for each in told], [
+            "before", "incomplete", True, "after"])
+
+    def test_news_is_in_order(self):
+        """News waits for the answers owed when it came in, and for no later ones."""
+        owners = self.slow_queue()
+        self.bounces.tell(lambda: self.results.append("first"))
+        self.inject([b"b"])
+        self.clock.advance(0)
+        self.bounces.tell(lambda: self.results.append("second"))
+        self.assertEqual(self.results, [])
+        for owner in owners:
+            owner.stored("stored")
+        self.assertEqual(self.results, ["stored", "first", "stored", "second"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_news_waits_a_moment_only(self):
+        """A queue that does not answer does not hold up other mail."""
+        owners = self.slow_queue()
+        self.bounces.tell(lambda: self.results.append("news"))
+        self.clock.advance(bounces.Bounces.NEWS_FOR)
+        self.assertEqual(self.results, ["news"])
+        owners[0].stored("stored")
+        self.assertEqual(self.results, ["news", "stored"])
+
+    def slow_queue(self):
+        """Have a queue that answers later, and a bounce on its way into it; gives who waits for the answers."""
+        owners = []
+
+        class Intake:
+            """Takes everything and says nothing."""
+
+            def begin(self, owner):
+                """Remember who waits."""
+                owners.append(owner)
+                return self
+
+            def write(self, piece):
+                """Take it."""
+
+            def commit(self, envelope):
+                """Take it."""
+
+        self.bounces = bounces.Bounces(self.clock, Intake())
+        self.inject([b"a"])
+        self.clock.advance(0)
+        return owners
+
     def test_unreadable(self):
         """A text that cannot be read to its end is not handed in."""
 
