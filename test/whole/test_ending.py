@@ -14,7 +14,7 @@ from test.kit.running import Running, wait_until
 
 HASTY = """\
 import sys; sys.argv[0] = 'twistd'
-from qtwisted.admin import master; master.DELIVERIES_FOR = 1.0
+from qtwisted.admin.running import master; master.DELIVERIES_FOR = 1.0
 from twisted.scripts.twistd import run; run()
 """
 
