@@ -21,7 +21,7 @@ from test.kit.code import NOBODY, Code, code
 from test.kit.filesystems import FileSystem
 from test.kit.homes import HOST, PORT, scratch
 from test.kit.reliability import often
-from test.kit.running import Running, processes, wait_until
+from test.kit.running import Running, parent, processes, wait_until
 from test.kit.senders import Sender, arrived
 from test.kit.world import NOT_ROOT
 
@@ -80,7 +80,7 @@ class Machine:
             for pid in now:
                 _signal(pid, signal.SIGSTOP)
             for pid in now:
-                wait_until(lambda pid=pid: _state(pid) in "TZ", f"process {pid} stands still")
+                wait_until(lambda pid=pid: _stands_still(pid, now), f"process {pid} stands still")
             stopped |= now
         self.disk.snapshot()
         running.process.kill()
@@ -112,6 +112,16 @@ def _state(pid: int) -> str:
             return file.read().rpartition(b") ")[2][:1].decode()
     except OSError:
         return "Z"
+
+
+def _stands_still(pid: int, others: set[int]) -> bool:
+    """Whether a process that was told to stop does nothing any more.
+
+    One that has just begun a program waits, in a state of its own, until that has replaced its fork, which may have
+    been stopped before.
+    """
+    state = _state(pid)
+    return state in "TZ" or (state == "D" and any(parent(each) == pid and _state(each) == "T" for each in others))
 
 
 def _signal(pid: int, number: int) -> None:

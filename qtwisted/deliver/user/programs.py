@@ -102,24 +102,34 @@ def reap_orphans() -> None:
 
 
 def _start(command: bytes, environment: Mapping[bytes, bytes], message: int, outputs: tuple[int, int]) -> int:
-    """Start the shell in a process group of its own."""
+    """Start the shell in a process group of its own.
+
+    Whoever tells us to end meanwhile waits until we know what has to end with us.
+    """
     moves = [(os.POSIX_SPAWN_DUP2, message, 0)]
     moves += [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in enumerate(outputs, 1)]
-    return os.posix_spawn(SHELL, [b"sh", b"-c", command], environment, file_actions=moves,
-                          setpgroup=0, setsigmask=[], setsigdef=_DEFAULT_AGAIN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _DEFAULT_AGAIN)
+    try:
+        pid = os.posix_spawn(SHELL, [b"sh", b"-c", command], environment, file_actions=moves,
+                             setpgroup=0, setsigmask=[], setsigdef=_DEFAULT_AGAIN)
+        _current.append(pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return pid
 
 
 def _finish(pid: int, before: set[int], output: int | None, report: Report | None, limit: float) -> int:
     """Collect what a program prints until it ends; end it when its time is up. Returns its wait status."""
-    ended = os.pidfd_open(pid)
-    _current.append(pid)
     try:
-        if not _collect(ended, output, report, limit):
-            _end(pid, ended, before)
-            raise TimedOut
+        ended = os.pidfd_open(pid)
+        try:
+            if not _collect(ended, output, report, limit):
+                _end(pid, ended, before)
+                raise TimedOut
+        finally:
+            os.close(ended)
     finally:
         _current.clear()
-        os.close(ended)
     status = os.waitpid(pid, 0)[1]
     _collect(None, output, report, LINGER_FOR)
     return status
