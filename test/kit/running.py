@@ -11,6 +11,7 @@ import select
 import signal as signals
 import subprocess
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -155,10 +156,15 @@ class Running:
         return code
 
     def kill(self) -> None:
-        """Whatever a test has done: leave nothing behind."""
+        """Whatever a test has done: leave nothing behind.
+
+        Without the master the roles end by themselves, and with them the programs that they run for users.
+        """
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        with suppress(AssertionError):
+            wait_until(lambda: not processes(self.home), "the end of all roles", 10)
         for pid in processes(self.home):
             try:
                 os.kill(pid, signals.SIGKILL)
