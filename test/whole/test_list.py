@@ -66,12 +66,12 @@ class ListTests(SynchronousTestCase):
         for home, name in ((self.far, "good=far.example"), (self.lists, "me=lists.example")):
             wait_until(home.names, "the message")
             self.assertEqual(self.senders(home), [f"Return-Path: <list-owner-{name}@lists.example>"])
+        wait_until(lambda: not self.lists.queued() and not self.far.queued(), "the end of everything")
         bounced = self.read("bounced")
         self.assertIn("\n<bad@far.example>:\nnobody of that name\n", bounced)
         refusal = "\n<lost@nowhere.example>:\n127.0.0.1 does not like recipient.\nRemote host said: 553 "
         self.assertIn(refusal, bounced)
         self.assertEqual(self.read("owner"), "")
-        wait_until(lambda: not self.lists.queued() and not self.far.queued(), "the end of everything")
 
     def test_owner(self) -> None:
         """With -owner alone all bounces come to one address, and none to who wrote."""
