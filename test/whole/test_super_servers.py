@@ -249,8 +249,10 @@ class TcpEnvTests(SynchronousTestCase):
         listener = socket.create_server((address, 113))
 
         def serve() -> None:
-            """Answer."""
-            with listener, listener.accept()[0] as peer:
+            """Answer, and leave the port to the next one before that."""
+            with listener:
+                peer = listener.accept()[0]
+            with peer:
                 asked.append(peer.makefile("rb").readline())
                 peer.sendall(answer)
 
