@@ -58,8 +58,7 @@ class SendingTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Start the mail system."""
         self.home = SingleHome(self)
-        self.running = self.home.start()
-        self.running.ready()
+        self.running = self.home.up()
         self.sendmail = self.home.program("sendmail")
 
     def file(self, name: str, text: str) -> str:
